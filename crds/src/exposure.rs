@@ -1,0 +1,61 @@
+//! `spec.exposure`: how the stream is reached from outside the cluster.
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the stream is reached from outside the cluster.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Exposure {
+    /// An Ingress that does not buffer and does not cut long streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Ingress>,
+}
+
+/// An Ingress that does not buffer and does not cut long streams.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.tls) || has(self.host)").message("exposure.ingress.tls needs exposure.ingress.host: a certificate is for a name"))]
+pub struct Ingress {
+    /// Which controller serves the Ingress: each is told in its own way not to buffer.
+    pub controller: Controller,
+
+    /// The IngressClass. Default: the cluster's default class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_name: Option<String>,
+
+    /// The host name of the stream. Default: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')").message("exposure.ingress.host must be a host name without scheme, port or path, for example events.example.com"))]
+    pub host: Option<String>,
+
+    /// Serve the host by TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<IngressTls>,
+
+    /// More annotations for the Ingress; they win over the ones that ssefleet sets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An ingress controller that ssefleet knows how to keep from buffering.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controller {
+    /// kubernetes/ingress-nginx, and Traefik's provider for its annotations.
+    IngressNginx,
+    /// Traefik, for Ingresses of its own class.
+    Traefik,
+}
+
+/// Serve the host by TLS.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct IngressTls {
+    /// The Secret of type kubernetes.io/tls, in the stream's namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: String,
+}

@@ -1,0 +1,60 @@
+//! The names of a stream's children, which no one should have to guess, and what all of them are labelled with.
+
+use std::collections::BTreeMap;
+
+/// Deployment, ConfigMap, ServiceAccount, PodDisruptionBudget, Ingress and the public Service.
+pub fn node(stream: &str) -> String {
+    stream.into()
+}
+
+/// The Service that publishers use.
+pub fn publish(stream: &str) -> String {
+    format!("{stream}-publish")
+}
+
+/// The managed Redis: StatefulSet, Service, ConfigMap and the Secret of its password.
+pub fn redis(stream: &str) -> String {
+    format!("{stream}-redis")
+}
+
+/// The key under which the stream's log lies in Redis.
+pub fn log_key(namespace: &str, stream: &str) -> String {
+    format!("ssefleet:{namespace}/{stream}")
+}
+
+/// What a child is: the value of the label `app.kubernetes.io/component`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    Node,
+    Redis,
+}
+
+impl Component {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "sse-node",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub const OPERATOR: &str = "sse-operator";
+
+/// The labels that select the pods of one component; they may never change on a live Deployment.
+pub fn selector(stream: &str, component: Component) -> BTreeMap<String, String> {
+    [
+        ("app.kubernetes.io/name", "ssefleet"),
+        ("app.kubernetes.io/instance", stream),
+        ("app.kubernetes.io/component", component.as_str()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// The labels of every child.
+pub fn labels(stream: &str, component: Component) -> BTreeMap<String, String> {
+    let mut labels = selector(stream, component);
+    labels.insert(MANAGED_BY.into(), OPERATOR.into());
+    labels
+}

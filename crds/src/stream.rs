@@ -1,0 +1,88 @@
+//! `SseStream` itself: what stands directly under `spec`, and the rules that look at the whole object.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{CustomResource, CustomResourceExt, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    broker::Broker, connections::Connections, exposure::Exposure, fleet::Fleet, history::History,
+    status::SseStreamStatus,
+};
+
+/// A server-sent-events stream and the fleet that serves it. The operator makes the pods, the broker
+/// and the ingress from this one object and keeps them so. `spec: {}` works: two nodes, a managed
+/// Redis, reachable inside the cluster.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "ssefleet.dev",
+    version = "v1alpha1",
+    kind = "SseStream",
+    plural = "ssestreams",
+    shortname = "sse",
+    namespaced,
+    status = "SseStreamStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    cel,
+    doc = "A server-sent-events stream and the fleet that serves it. The operator makes the pods, the broker and the ingress from this one object and keeps them so. `spec: {}` works: two nodes, a managed Redis, reachable inside the cluster.",
+    scale(
+        spec_replicas_path = ".spec.fleet.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether subscribers are served as the spec says"),
+    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas", description = "Nodes that are ready"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url", description = "Where to subscribe"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1, description = "Why it is ready or not, in a word"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 50")
+        .message("metadata.name becomes the name of Services: use at most 50 lower-case letters, digits and '-', beginning with a letter"),
+    validation = Rule::new("!self.metadata.name.endsWith('-redis') && !self.metadata.name.endsWith('-publish') && !self.metadata.name.endsWith('-edge')")
+        .message("metadata.name may not end in -redis, -publish or -edge: those are the names of other streams' children"),
+    validation = Rule::new("!has(self.spec.broker.memory) || self.spec.fleet.replicas == 1")
+        .message("broker.memory keeps the events inside one pod: set fleet.replicas to 1, or use broker.redis to have several")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SseStreamSpec {
+    /// The HTTP path of the stream: `GET` here subscribes. Default `/events`.
+    #[serde(default = "default_path")]
+    #[schemars(length(min = 1, max = 200))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^/[A-Za-z0-9._~/-]*$')").message("path must begin with '/' and hold only letters, digits and . _ ~ - /, for example /events"),
+        validation = Rule::new("self != '/health' && self != '/publish'").message("path may not be /health or /publish: both are served by every node already; use /events, for example")
+    )]
+    pub path: String,
+
+    /// The nodes: how many, and how they are rolled out.
+    #[serde(default)]
+    pub fleet: Fleet,
+
+    /// What each connection gets, and how many a node takes.
+    #[serde(default)]
+    pub connections: Connections,
+
+    /// How far back a subscriber that was away can resume.
+    #[serde(default)]
+    pub history: History,
+
+    /// Where events are kept, so that every node serves the same log. Exactly one of its members.
+    /// Default: a Redis that the operator runs.
+    #[serde(default)]
+    pub broker: Broker,
+
+    /// How the stream is reached from outside the cluster. Without it, only from inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
+}
+
+fn default_path() -> String {
+    "/events".into()
+}
+
+/// The CustomResourceDefinition as it is installed.
+pub fn crd() -> CustomResourceDefinition {
+    let mut crd = SseStream::crd();
+    // Helm removes what it installed; a CRD that goes takes every stream with it.
+    crd.metadata.annotations.get_or_insert_default().insert("helm.sh/resource-policy".into(), "keep".into());
+    crd
+}

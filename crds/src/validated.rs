@@ -1,0 +1,163 @@
+//! A stream that has been checked: the form that the operator's builders and the node work from.
+//!
+//! [`Stream`] has no invalid state, no wire notation and no defaults left to fill in. The API server has
+//! checked a live object by the same schema already, so [`Stream::try_from`] only converts; a file is
+//! checked by [`crate::manifest`] first.
+
+use std::time::Duration;
+
+use crate::{
+    SseStream,
+    broker::{self, ExternalTls, SecretKey},
+    exposure,
+    fleet::{Pod, Resources},
+    units,
+};
+
+/// A stream that has been checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    pub name: String,
+    pub namespace: String,
+    /// The HTTP path that subscribes.
+    pub path: String,
+    pub replicas: i32,
+    pub drain: Drain,
+    pub pod: Pod,
+    pub connections: Connections,
+    pub history: History,
+    pub broker: Broker,
+    pub ingress: Option<exposure::Ingress>,
+}
+
+/// How a node that is to stop lets go of its connections.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drain {
+    pub timeout: Duration,
+    pub reconnects_per_second: u32,
+}
+
+/// What each connection gets, and how many a node takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Connections {
+    pub max_per_pod: usize,
+    pub heartbeat_interval: Duration,
+    pub retry: Duration,
+}
+
+/// How far back a subscriber can resume, and how large an event may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct History {
+    pub max_events: usize,
+    pub max_event_bytes: usize,
+}
+
+/// Where events are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Broker {
+    Memory,
+    ManagedRedis(ManagedRedis),
+    ExternalRedis(ExternalRedis),
+}
+
+/// A Redis that the operator runs for this stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ManagedRedis {
+    /// In bytes, for the volume claim.
+    pub storage: u64,
+    pub storage_class: Option<String>,
+    pub resources: Option<Resources>,
+}
+
+/// A Redis that is there already. Its URL never holds credentials.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExternalRedis {
+    pub url: String,
+    pub username: Option<SecretKey>,
+    pub password: Option<SecretKey>,
+    pub ca: Option<SecretKey>,
+}
+
+/// What is wrong with a stream, and where.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct Invalid {
+    pub field: String,
+    pub message: String,
+}
+
+impl Invalid {
+    pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl TryFrom<&SseStream> for Stream {
+    type Error = Invalid;
+
+    fn try_from(object: &SseStream) -> Result<Self, Invalid> {
+        let spec = &object.spec;
+        let fleet = &spec.fleet;
+        let drain_timeout = duration("spec.fleet.drain.timeout", fleet.drain.timeout)?;
+        let heartbeat = duration("spec.connections.heartbeatInterval", spec.connections.heartbeat_interval)?;
+        let retry = duration("spec.connections.retry", spec.connections.retry)?;
+        let max_event_bytes = units::bytes(&spec.history.max_event_bytes)
+            .and_then(|n| usize::try_from(n).ok())
+            .ok_or_else(|| Invalid::new("spec.history.maxEventBytes", "must be a quantity, for example 256Ki"))?;
+        Ok(Self {
+            name: object
+                .metadata
+                .name
+                .clone()
+                .ok_or_else(|| Invalid::new("metadata.name", "must be given: it names the stream's children"))?,
+            namespace: object.metadata.namespace.clone().unwrap_or_else(|| "default".into()),
+            path: spec.path.clone(),
+            replicas: fleet.replicas,
+            drain: Drain { timeout: drain_timeout, reconnects_per_second: fleet.drain.reconnects_per_second.max(1) },
+            pod: fleet.pod.clone(),
+            connections: Connections {
+                max_per_pod: spec.connections.max_per_pod as usize,
+                heartbeat_interval: heartbeat,
+                retry,
+            },
+            history: History { max_events: spec.history.max_events as usize, max_event_bytes },
+            broker: Broker::try_from(&spec.broker)?,
+            ingress: spec.exposure.as_ref().and_then(|exposure| exposure.ingress.clone()),
+        })
+    }
+}
+
+impl TryFrom<&broker::Broker> for Broker {
+    type Error = Invalid;
+
+    fn try_from(broker: &broker::Broker) -> Result<Self, Invalid> {
+        let redis = match (&broker.memory, &broker.redis) {
+            (Some(_), None) => return Ok(Self::Memory),
+            (None, Some(redis)) => redis,
+            _ => return Err(Invalid::new("spec.broker", "broker needs exactly one of memory and redis")),
+        };
+        match (&redis.managed, &redis.external) {
+            (Some(managed), None) => Ok(Self::ManagedRedis(ManagedRedis {
+                storage: units::bytes(&managed.storage.size).ok_or_else(|| {
+                    Invalid::new("spec.broker.redis.managed.storage.size", "must be a quantity, for example 1Gi")
+                })?,
+                storage_class: managed.storage.class_name.clone(),
+                resources: managed.resources.clone(),
+            })),
+            (None, Some(external)) => Ok(Self::ExternalRedis(ExternalRedis {
+                url: external.url.clone(),
+                username: external.username_secret_ref.clone(),
+                password: external.password_secret_ref.clone(),
+                ca: external.tls.as_ref().and_then(|ExternalTls { ca_secret_ref }| ca_secret_ref.clone()),
+            })),
+            _ => Err(Invalid::new("spec.broker.redis", "broker.redis needs exactly one of managed and external")),
+        }
+    }
+}
+
+fn duration(field: &str, value: kube::core::Duration) -> Result<Duration, Invalid> {
+    if value.is_negative() {
+        return Err(Invalid::new(field, "must not be negative"));
+    }
+    Ok(value.into())
+}

@@ -1,0 +1,60 @@
+//! What a manifest may say: the rules as a user meets them, evaluated locally. The end-to-end tests send the
+//! same cases to a real API server.
+
+use serde_json::{Value, json};
+use ssefleet_crds::{
+    Stream, manifest,
+    validated::{Broker, Invalid},
+};
+
+fn read(metadata: &Value, spec: &Value) -> Result<Stream, String> {
+    let object =
+        json!({"apiVersion": "ssefleet.dev/v1alpha1", "kind": "SseStream", "metadata": metadata, "spec": spec});
+    let object = manifest::read(&object.to_string()).map_err(|refused| refused.to_string())?;
+    Stream::try_from(&object).map_err(|invalid: Invalid| invalid.to_string())
+}
+
+#[test]
+fn every_bad_spec_is_refused_with_its_remedy() {
+    let cases: Vec<Value> = serde_saphyr::from_str(include_str!("refused.yaml")).unwrap();
+    assert!(cases.len() > 20);
+    for case in cases {
+        let metadata = case.get("metadata").cloned().unwrap_or_else(|| json!({"name": "quotes"}));
+        let refused = read(&metadata, &case["spec"]).expect_err(&case.to_string());
+        assert!(refused.contains(case["says"].as_str().unwrap()), "{case} was told: {refused}");
+    }
+}
+
+#[test]
+fn an_empty_spec_works_and_has_the_defaults() {
+    let stream = read(&json!({"name": "quotes"}), &json!({})).unwrap();
+    assert_eq!((stream.path.as_str(), stream.replicas, stream.namespace.as_str()), ("/events", 2, "default"));
+    assert_eq!((stream.connections.max_per_pod, stream.connections.heartbeat_interval.as_secs()), (1000, 15));
+    assert_eq!((stream.history.max_events, stream.history.max_event_bytes), (10_000, 256 << 10));
+    assert!(matches!(stream.broker, Broker::ManagedRedis(redis) if redis.storage == 1 << 30));
+    assert_eq!(stream.ingress, None);
+}
+
+#[test]
+fn what_openapi_says_is_checked_locally_too() {
+    let refused = |spec: Value| read(&json!({"name": "quotes"}), &spec).unwrap_err();
+    let unknown = refused(json!({"fleet": {"replica": 3}}));
+    assert_eq!(unknown, "spec.fleet.replica: unknown field; there are drain, pod, replicas");
+    assert_eq!(
+        refused(json!({"connections": {"maxPerPod": 0}})),
+        "spec.connections.maxPerPod: must be from 1.0 to 1000000.0"
+    );
+    assert!(refused(json!({"path": ""})).contains("spec.path"));
+    assert!(refused(json!({"connections": {"retry": "soon"}})).contains("retry"));
+}
+
+#[test]
+fn a_file_without_a_stream_says_what_it_holds() {
+    let told = |text: &str| manifest::read(text).unwrap_err().to_string();
+    assert!(told("kind: Service\napiVersion: v1\n").contains("only Service of v1"));
+    assert!(told("").contains("only nothing"));
+    assert!(told("a: [").contains("not YAML"));
+    let stream = "apiVersion: ssefleet.dev/v1alpha1\nkind: SseStream\nmetadata: {name: a}\nspec: {}\n";
+    assert!(told(&format!("{stream}---\n{stream}")).contains("2 SseStreams"));
+    assert!(manifest::read(&format!("kind: Namespace\napiVersion: v1\n---\n{stream}")).is_ok());
+}

@@ -1,1 +1,152 @@
-fn main() {}
+//! The command line of `sse-node`.
+
+use std::{
+    io::IsTerminal,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand};
+use sse_node::{Listeners, Stop, config, health};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tracing::{error, info};
+
+/// Serves a server-sent-events stream.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 stopped as asked (or healthy), 1 failed, 2 wrong arguments or manifest."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the SseStream of a manifest, the same that `kubectl apply` takes.
+    #[command(after_help = "Examples:
+  sse-node serve examples/quickstart.yaml
+  curl -N http://127.0.0.1:8080/events
+  curl --json '{\"data\":\"hello\"}' http://127.0.0.1:8081/publish")]
+    Serve(Box<Serve>),
+    /// Asks the node on this machine whether it lives; for a container's HEALTHCHECK.
+    Health {
+        /// The public address of the node.
+        #[arg(long, env = "SSEFLEET_PUBLIC", default_value = "127.0.0.1:8080")]
+        public: SocketAddr,
+    },
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// The manifest.
+    file: PathBuf,
+    /// Keep events in this Redis, whatever the manifest says: redis://HOST:PORT/DB.
+    #[arg(long, env = "SSEFLEET_REDIS", value_name = "URL")]
+    redis: Option<String>,
+    /// Where subscribers connect.
+    #[arg(long, env = "SSEFLEET_PUBLIC", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    public: SocketAddr,
+    /// Where publishers connect. Whoever reaches this address may publish.
+    #[arg(long, env = "SSEFLEET_PUBLISH", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    publish: SocketAddr,
+    /// Probes, metrics and figures.
+    #[arg(long, env = "SSEFLEET_ADMIN", default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
+    admin: SocketAddr,
+    /// Where Secrets lie as files, NAME/KEY.
+    #[arg(long, env = "SSEFLEET_SECRETS_DIR", default_value = "secrets", value_name = "DIR")]
+    secrets_dir: PathBuf,
+    /// What this node is called, sent to subscribers as X-Sse-Node; the pod's name in a cluster.
+    #[arg(long, env = "SSEFLEET_NODE", value_name = "NAME")]
+    node: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log();
+    match arguments.command {
+        Command::Health { mut public } => {
+            if public.ip().is_unspecified() {
+                public.set_ip(Ipv4Addr::LOCALHOST.into());
+            }
+            match health::check(public, Duration::from_secs(3)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("sse-node: {public} is not healthy: {error}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
+        Command::Serve(serve) => match run(*serve) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failed::Arguments(why)) => {
+                error!("{why}");
+                ExitCode::from(2)
+            }
+            Err(Failed::Running(why)) => {
+                error!("{why}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+enum Failed {
+    Arguments(String),
+    Running(String),
+}
+
+#[tokio::main]
+async fn run(serve: Serve) -> Result<(), Failed> {
+    let wrong = |error: config::ConfigError| Failed::Arguments(error.to_string());
+    let stream = config::read(&serve.file).map_err(wrong)?;
+    // The provider of TLS for connections to Redis.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let broker = config::broker(&stream, serve.redis.as_deref(), &serve.secrets_dir).map_err(wrong)?;
+    let listeners = Listeners {
+        public: bind("public", serve.public).await?,
+        publish: bind("publish", serve.publish).await?,
+        admin: bind("admin", serve.admin).await?,
+    };
+    let shutdown = |error: std::io::Error| Failed::Running(format!("can't listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(shutdown)?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => Stop::Terminated,
+            _ = tokio::signal::ctrl_c() => Stop::Interrupted,
+        }
+    };
+    info!(
+        subscribe = format!("http://{}{}", serve.public, stream.path),
+        publish = format!("http://{}/publish", serve.publish),
+        admin = format!("http://{}/stats", serve.admin),
+        "serving {}/{}; anyone who reaches the publish address may publish",
+        stream.namespace,
+        stream.name,
+    );
+    sse_node::serve(stream, broker, serve.node, listeners, stop)
+        .await
+        .map_err(|error| Failed::Running(error.to_string()))
+}
+
+async fn bind(listener: &str, address: SocketAddr) -> Result<TcpListener, Failed> {
+    let failed = |error| Failed::Running(format!("can't listen on --{listener} {address}: {error}"));
+    TcpListener::bind(address).await.map_err(failed)
+}
+
+/// Text for a person at a terminal, JSON for a machine; `RUST_LOG` says how much.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        subscriber.with_target(false).init();
+    } else {
+        subscriber.json().flatten_event(true).init();
+    }
+}

@@ -1,0 +1,89 @@
+//! Which topics a subscriber wants: all, or some by name or by `prefix*`.
+
+use std::collections::HashSet;
+
+use crate::publication::check_topic;
+
+/// The most topics one subscription may name.
+pub const MAX_TOPICS: usize = 100;
+
+/// The topics of one subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topics {
+    All,
+    Some { exact: HashSet<Box<str>>, prefixes: Vec<Box<str>> },
+}
+
+/// Why a subscription's topics were refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadTopics {
+    #[error(
+        "at most {MAX_TOPICS} topics in one subscription; use a prefix, such as topic=orders*, or subscribe to all"
+    )]
+    TooMany,
+    #[error("topic {0:?}: {1}; '*' may only be its last character, for a prefix")]
+    Bad(String, &'static str),
+}
+
+impl Topics {
+    /// From the values of `?topic=`; none of them means all.
+    pub fn of<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Self, BadTopics> {
+        let (mut exact, mut prefixes, mut named) = (HashSet::new(), Vec::new(), 0);
+        let mut all = false;
+        for name in names {
+            let name = name.as_ref();
+            named += 1;
+            if named > MAX_TOPICS {
+                return Err(BadTopics::TooMany);
+            }
+            let topic = name.strip_suffix('*').unwrap_or(name);
+            if name == "*" {
+                all = true;
+                continue;
+            }
+            check_topic(topic).map_err(|why| BadTopics::Bad(name.chars().take(80).collect(), why))?;
+            if topic.len() == name.len() {
+                exact.insert(topic.into());
+            } else {
+                prefixes.push(topic.into());
+            }
+        }
+        Ok(if all || named == 0 { Self::All } else { Self::Some { exact, prefixes } })
+    }
+
+    /// Whether events of this topic are wanted.
+    pub fn want(&self, topic: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some { exact, prefixes } => {
+                exact.contains(topic) || prefixes.iter().any(|prefix| topic.starts_with(&**prefix))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_wanted_by_name_and_by_prefix() {
+        let topics = Topics::of(["a", "orders*"]).unwrap();
+        for wanted in ["a", "orders", "orders/1"] {
+            assert!(topics.want(wanted), "{wanted}");
+        }
+        for unwanted in ["", "b", "ab", "order", "xorders"] {
+            assert!(!topics.want(unwanted), "{unwanted}");
+        }
+        assert!(Topics::of([""; 0]).unwrap().want("anything"));
+        assert!(Topics::of(["a", "*"]).unwrap().want("anything"));
+    }
+
+    #[test]
+    fn bad_topics_are_refused_with_a_sentence() {
+        for bad in ["", "a*b", "a**", "a\nb", &"x".repeat(300)] {
+            assert!(matches!(Topics::of([bad]), Err(BadTopics::Bad(..))), "{bad}");
+        }
+        assert_eq!(Topics::of(vec!["t"; 101]), Err(BadTopics::TooMany));
+    }
+}

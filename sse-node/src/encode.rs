@@ -70,7 +70,7 @@ fn data(frame: &mut String, data: &str) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use ssefleet_tests::event_stream::Parser;
+    use ssefleet_tests::sse::parser::Parser;
 
     use super::*;
     use crate::event::NewEvent;
@@ -101,8 +101,8 @@ mod tests {
         /// What a parser reads is what was published, up to the spelling of line ends, whatever it was.
         #[test]
         fn a_parser_reads_what_was_published(data in "[a-z: \r\n\u{feff}é]{0,60}") {
-            let mut parser = Parser::default();
-            let events = parser.push(&frame(None, &data));
+            let mut parser = Parser::new("");
+            let events = parser.feed(&frame(None, &data));
             prop_assert_eq!(events.len(), 1);
             prop_assert_eq!(&events[0].data, &data.replace("\r\n", "\n").replace('\r', "\n"));
             prop_assert_eq!(events[0].id.as_str(), "z-7");

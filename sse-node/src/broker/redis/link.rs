@@ -64,8 +64,10 @@ fn secret(path: Option<&PathBuf>) -> Result<Option<String>, BrokerError> {
 /// What went wrong, as something that whoever runs the fleet can act on.
 pub fn broken(error: RedisError) -> BrokerError {
     let gone = error.is_io_error() || error.is_timeout() || error.is_connection_dropped();
+    // A transaction names the errors of its commands only in its text.
+    let full = error.code() == Some("OOM") || error.to_string().contains("error: \"OOM\"");
     match error.code() {
-        Some("OOM") => BrokerError::Full,
+        _ if full => BrokerError::Full,
         Some("LOADING" | "MASTERDOWN" | "TRYAGAIN") => BrokerError::Away(error),
         _ if gone => BrokerError::Away(error),
         _ => BrokerError::Refused(error),

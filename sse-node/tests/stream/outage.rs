@@ -1,0 +1,78 @@
+//! Redis goes away, comes back, comes back empty: subscribers stay, publishers are told, nothing that was
+//! acknowledged is lost silently.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use sse_node::broker::redis::{Address, Redis};
+use ssefleet_tests::redis::Server;
+
+use crate::support::{Node, stream};
+
+fn broker(url: String) -> Arc<Redis> {
+    Arc::new(Redis::new(Address { url, username: None, password: None, ca: None }, "log".into(), 100))
+}
+
+async fn node(server: &Server) -> Node {
+    let spec =
+        json!({"connections": {"heartbeatInterval": "1s"}, "broker": {"redis": {"external": {"url": server.url()}}}});
+    Node::start(stream(&spec), broker(server.url())).await
+}
+
+#[tokio::test]
+async fn while_redis_is_away_subscribers_stay_and_publishers_get_503() {
+    let mut server = Server::start().await;
+    let node = node(&server).await;
+    let mut reader = node.subscribe("/events").await;
+    node.publish(json!({"data": 1})).await;
+    assert_eq!(reader.data().await, ["1"]);
+
+    server.kill().await;
+    let (status, told) = node.post("/publish", None, "{\"data\":2}").await;
+    assert!(status == 503 && told.contains("try again until you get their ids"), "{status} {told}");
+    // Heartbeats go on, and the node stays ready: a proxy's 503 would end browsers for good.
+    let beats = reader.raw.matches("\n:\n\n").count();
+    while reader.raw.matches("\n:\n\n").count() < beats + 2 {
+        assert!(reader.more().await);
+    }
+    assert_eq!(node.get(node.admin, "/readyz").await.0, 200);
+    assert_eq!(node.metric("ssefleet_node_broker_up").await, 0);
+
+    server.restart().await;
+    node.publish(json!({"data": 3})).await;
+    assert_eq!(reader.data().await, ["3"]);
+    assert_eq!(node.metric("ssefleet_node_broker_up").await, 1);
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_empty_is_told_by_a_reset() {
+    let server = Server::start().await;
+    let node = node(&server).await;
+    let mut reader = node.subscribe("/events").await;
+    let before = node.publish(json!({"data": 1})).await.remove(0);
+    assert_eq!(reader.data().await, ["1"]);
+    server.command(&["FLUSHALL"]).await;
+    let after = node.publish(json!({"data": 2})).await.remove(0);
+    assert_ne!(before.split_once('-').unwrap().0, after.split_once('-').unwrap().0);
+    assert_eq!(reader.next().await.event, "reset");
+    let event = reader.next().await;
+    assert_eq!((event.id, event.data.as_str()), (after, "2"));
+}
+
+#[tokio::test]
+async fn without_a_broker_a_node_waits_and_says_so() {
+    let mut server = Server::start().await;
+    server.kill().await;
+    let spec = json!({"broker": {"redis": {"external": {"url": server.url()}}}});
+    let node = Node::start_unready(stream(&spec), broker(server.url())).await;
+    let (status, told) = node.get(node.admin, "/readyz").await;
+    assert!(status == 503 && told.contains("the broker has not answered yet"), "{told}");
+    assert_eq!(node.get(node.admin, "/healthz").await.0, 200);
+    let (status, told) = node.get(node.public, "/events").await;
+    assert!(status == 503 && told.contains("the log is not open yet"), "{told}");
+    server.restart().await;
+    while node.get(node.admin, "/readyz").await.0 != 200 {
+        tokio::task::yield_now().await;
+    }
+    node.subscribe("/events").await;
+}

@@ -2,7 +2,7 @@
 //! or a raw body with `?topic=&event=`. Either all of a request's events are good, or none is taken.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::event::NewEvent;
 
@@ -50,7 +50,8 @@ struct Json {
     topic: Option<String>,
     #[serde(default)]
     event: Option<String>,
-    data: Value,
+    /// As it was written: reading it as numbers and maps could change it.
+    data: Box<RawValue>,
 }
 
 /// The events of one request.
@@ -83,12 +84,9 @@ pub fn read(
         }
         Form::Json if text.trim_start().starts_with('[') => {
             let bad = |why: serde_json::Error| Refused::BadEvent { at: Place::Event, why: why.to_string() };
-            let items: Vec<Value> = serde_json::from_str(text).map_err(bad)?;
-            let events = items.into_iter().enumerate().map(|(i, item)| {
-                let at = Place::Item(i + 1);
-                let json = serde_json::from_value(item).map_err(|e| Refused::BadEvent { at, why: e.to_string() })?;
-                check(at, new_event(json))
-            });
+            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(bad)?;
+            let items = items.into_iter().enumerate().map(|(i, item)| (Place::Item(i + 1), item));
+            let events = items.map(|(at, item)| check(at, one(at, item.get())?));
             some(events.collect::<Result<_, _>>()?)
         }
         Form::Json if text.trim().is_empty() => Err(Refused::Nothing),
@@ -119,15 +117,13 @@ fn some(events: Vec<NewEvent>) -> Result<Vec<NewEvent>, Refused> {
 }
 
 fn one(at: Place, text: &str) -> Result<NewEvent, Refused> {
-    serde_json::from_str(text).map(new_event).map_err(|e| Refused::BadEvent { at, why: e.to_string() })
-}
-
-fn new_event(json: Json) -> NewEvent {
-    let data = match json.data {
-        Value::String(text) => text,
-        other => other.to_string(),
+    let bad = |e: serde_json::Error| Refused::BadEvent { at, why: e.to_string() };
+    let Json { topic, event, data } = serde_json::from_str(text).map_err(bad)?;
+    let data = match data.get() {
+        string if string.starts_with('"') => serde_json::from_str(string).map_err(bad)?,
+        other => other.to_owned(),
     };
-    NewEvent { topic: json.topic.unwrap_or_else(|| DEFAULT_TOPIC.into()), event: json.event, data }
+    Ok(NewEvent { topic: topic.unwrap_or_else(|| DEFAULT_TOPIC.into()), event, data })
 }
 
 /// Nothing that could end a line early may enter a frame, and NUL no parser treats alike.
@@ -191,6 +187,10 @@ mod tests {
         assert_eq!(
             read(JSON, None, r#"{"topic":"a","event":"e","data":{"x":[1]}}"#),
             [new("a", Some("e"), r#"{"x":[1]}"#)]
+        );
+        assert_eq!(
+            read(JSON, None, r#"{"data":{"b": 1.10, "a":12345678901234567890123}}"#),
+            [new("default", None, r#"{"b": 1.10, "a":12345678901234567890123}"#)]
         );
         assert_eq!(read(JSON, None, r#"{"data":null}"#), [new("default", None, "null")]);
         assert_eq!(

@@ -106,7 +106,8 @@ fn walk(schema: &Value, value: &Value, at: &str, problems: &mut Vec<Invalid>) {
             let over = schema["maximum"].as_f64().is_some_and(|max| n > max);
             let under = schema["minimum"].as_f64().is_some_and(|min| n < min);
             if over || under {
-                let range = format!("must be from {} to {}", schema["minimum"], schema["maximum"]);
+                let bound = |name: &str| schema[name].as_f64().map_or_else(|| "any".into(), |n| n.to_string());
+                let range = format!("must be from {} to {}", bound("minimum"), bound("maximum"));
                 problems.push(Invalid::new(at, range));
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! Each test is a promise of `sse_node::broker::Broker`; what only Redis can break comes last.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::{path::PathBuf, sync::Arc};
 
 use sse_node::{
@@ -16,7 +18,7 @@ use ssefleet_tests::redis::Server;
 
 const MAX_EVENTS: usize = 100;
 
-fn new(data: impl ToString) -> NewEvent {
+fn new(data: u32) -> NewEvent {
     NewEvent { topic: "t".into(), event: Some("e".into()), data: data.to_string() }
 }
 

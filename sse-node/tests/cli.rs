@@ -1,5 +1,7 @@
 //! The program as a user meets it: the README's one-minute way in, and what bad arguments are told.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,

@@ -89,7 +89,9 @@ impl Hub {
                 let Some(last) = events.last().map(|event| event.position) else { return };
                 self.metrics.events_received.inc_by(events.len() as u64);
                 let mut ring = self.ring.write();
-                events.iter().for_each(|event| ring.push(event));
+                for event in &events {
+                    ring.push(event);
+                }
                 self.metrics.ring_events.set(i64::try_from(ring.len()).unwrap_or(i64::MAX));
                 self.metrics.ring_bytes.set(i64::try_from(ring.bytes()).unwrap_or(i64::MAX));
                 drop(ring);

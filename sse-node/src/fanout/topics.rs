@@ -28,12 +28,12 @@ pub enum BadTopics {
 impl Topics {
     /// From the values of `?topic=`; none of them means all.
     pub fn of<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Self, BadTopics> {
-        let (mut exact, mut prefixes, mut named) = (HashSet::new(), Vec::new(), 0);
+        let (mut exact, mut prefixes, mut count) = (HashSet::new(), Vec::new(), 0);
         let mut all = false;
         for name in names {
             let name = name.as_ref();
-            named += 1;
-            if named > MAX_TOPICS {
+            count += 1;
+            if count > MAX_TOPICS {
                 return Err(BadTopics::TooMany);
             }
             let topic = name.strip_suffix('*').unwrap_or(name);
@@ -48,7 +48,7 @@ impl Topics {
                 prefixes.push(topic.into());
             }
         }
-        Ok(if all || named == 0 { Self::All } else { Self::Some { exact, prefixes } })
+        Ok(if all || count == 0 { Self::All } else { Self::Some { exact, prefixes } })
     }
 
     /// Whether events of this topic are wanted.

@@ -191,16 +191,15 @@ impl Follower<'_> {
 impl Tail for Follower<'_> {
     fn next(&mut self) -> BoxFuture<'_, Result<Tailed, BrokerError>> {
         Box::pin(async move {
-            let mut connection = match self.connection.take() {
-                Some(connection) => connection,
-                None => {
-                    let mut connection = self.redis.address.connect(BLOCK + ANSWER).await?;
-                    if let Some(reset) = self.check(&mut connection).await? {
-                        self.connection = Some(connection);
-                        return Ok(reset);
-                    }
-                    connection
+            let mut connection = if let Some(connection) = self.connection.take() {
+                connection
+            } else {
+                let mut connection = self.redis.address.connect(BLOCK + ANSWER).await?;
+                if let Some(reset) = self.check(&mut connection).await? {
+                    self.connection = Some(connection);
+                    return Ok(reset);
                 }
+                connection
             };
             let news = self.news(&mut connection).await?;
             self.connection = Some(connection);

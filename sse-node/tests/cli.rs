@@ -39,12 +39,33 @@ impl Drop for Running {
     }
 }
 
+/// A manifest of one node and a memory broker.
+fn manifest(drain_timeout: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let spec = format!("{{fleet: {{replicas: 1, drain: {{timeout: {drain_timeout}}}}}, broker: {{memory: {{}}}}}}");
+    let head = "apiVersion: ssefleet.dev/v1alpha1\nkind: SseStream\nmetadata: {name: a}\n";
+    std::fs::write(file.path(), format!("{head}spec: {spec}\n")).unwrap();
+    file
+}
+
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+fn wait_until_ready(admin: u16) {
+    let begun = Instant::now();
+    let url = format!("http://127.0.0.1:{admin}/readyz");
+    while Command::new("curl").args(["-sf", &url]).output().unwrap().stdout.is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "not ready");
+    }
+}
+
 /// The commands of the README's section, with ports that are free here and the program that was built for the test.
 fn readme_commands() -> (Vec<String>, u16) {
     let readme = std::fs::read_to_string(format!("{ROOT}/README.md")).unwrap();
     let section = readme.split("### One minute, no cluster").nth(1).unwrap().split("\n### ").next().unwrap().to_owned();
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [public, publish, admin] = listeners.map(|listener| listener.local_addr().unwrap().port());
+    let [public, publish, admin] = free_ports();
     let commands = section.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap().trim());
     let here = |command: &str| {
         let program = format!(
@@ -135,4 +156,28 @@ fn health_asks_the_node_and_answers_by_its_exit_code() {
     let ill = sse_node(&["health", "--public", &address]);
     assert_eq!(ill.status.code(), Some(1));
     assert!(told(&ill).contains("HTTP/1.1 500"), "{}", told(&ill));
+}
+
+#[test]
+fn sigterm_closes_streams_cleanly_and_exits_with_0_within_the_drain_time() {
+    let file = manifest("5s");
+    let [public, publish, admin] = free_ports();
+    let serve = format!(
+        "{PROGRAM} serve {} --public 127.0.0.1:{public} --publish 127.0.0.1:{publish} --admin 127.0.0.1:{admin}",
+        file.path().display()
+    );
+    let mut node = Running::shell(&serve);
+    wait_until_ready(admin);
+    let mut subscriber = Running::shell(&format!("curl -sN http://127.0.0.1:{public}/events"));
+    let mut lines = BufReader::new(subscriber.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().starts_with("retry: "));
+
+    let begun = Instant::now();
+    Command::new("kill").args(["-TERM", &node.0.id().to_string()]).status().unwrap();
+    let rest: Vec<_> = lines.collect();
+    assert!(rest.iter().any(|line| line == ": this node is about to stop; reconnect to another"), "{rest:?}");
+    // curl ends with 18 when a chunked answer breaks off.
+    assert_eq!(subscriber.0.wait().unwrap().code(), Some(0));
+    assert_eq!(node.0.wait().unwrap().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }

@@ -1,0 +1,269 @@
+//! Writes children by server-side apply: one field manager, forced, and only when something differs.
+//!
+//! What «differs» means: after an apply, the server's answer is remembered as a fingerprint, together with what was
+//! sent. As long as the watched object and the wanted one give that fingerprint, nothing is written. The comparison is
+//! between two of the server's own forms, so that defaults and normalised quantities («0.5» becomes «500m») cannot
+//! look like drift; and as it covers all of `spec` and `data`, a field that someone added counts too, in lists and
+//! maps that the server holds as one value. Of the metadata, only what we set is looked at: others write there as well.
+//! The price: the first reconcile after a start applies each child once, which changes nothing on the server.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    marker::PhantomData,
+    sync::Arc,
+};
+
+use k8s_openapi::{Resource as KubernetesKind, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+    runtime::reflector::ObjectRef,
+};
+use serde_json::Value;
+use ssefleet_crds::SseStream;
+
+use super::{
+    Context,
+    build::{Applied, Built, Children, RedisChildren},
+    error::{Blocked, refusal},
+    events,
+};
+use crate::{NAME, watch::Child};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("can't {verb} {kind} {name}: {source}")]
+    Api { verb: &'static str, kind: &'static str, name: String, source: Box<kube::Error> },
+    #[error("{kind} {name} is there already and belongs to {owner}")]
+    Taken { kind: &'static str, name: String, owner: String },
+    #[error("{kind} {name} is left from an earlier stream of this name and about to go")]
+    Leftover { kind: &'static str, name: String },
+    #[error("{kind} can't be written as JSON: {source}")]
+    Json { kind: &'static str, source: serde_json::Error },
+}
+
+impl Error {
+    pub fn metric_label(&self) -> &'static str {
+        match self {
+            Self::Api { source, .. } if refusal(source).is_some() => "apply_refused",
+            Self::Api { .. } => "apply",
+            Self::Taken { .. } => "name_taken",
+            Self::Leftover { .. } => "leftover",
+            Self::Json { .. } => "json",
+        }
+    }
+
+    pub(super) fn blocked(&self) -> Option<Blocked> {
+        let (reason, message) = match self {
+            Self::Api { verb, kind, name, source } => {
+                let told = refusal(source)?;
+                ("ApplyRefused", format!("The API server refused to {verb} {kind} {name}: {told}"))
+            }
+            Self::Taken { kind, name, owner } => (
+                "NameTaken",
+                format!(
+                    "{kind} {name} is there already and belongs to {owner}; it is left alone. Delete or rename it, or give the stream another name."
+                ),
+            ),
+            Self::Leftover { .. } | Self::Json { .. } => return None,
+        };
+        Some(Blocked { reason, message, broker: false })
+    }
+}
+
+/// Brings every child to the server, in the order in which they need each other.
+pub(super) async fn apply(
+    built: Children<Built>,
+    stream: &SseStream,
+    cx: &Context,
+) -> Result<Children<Applied>, Error> {
+    let service_account = child(built.service_account, stream, cx).await?;
+    let config = child(built.config, stream, cx).await?;
+    let redis = match built.redis {
+        None => None,
+        Some(redis) => Some(Box::pin(apply_redis(redis, stream, cx)).await?),
+    };
+    Ok(Children {
+        service_account,
+        config,
+        redis,
+        service: child(built.service, stream, cx).await?,
+        publish_service: child(built.publish_service, stream, cx).await?,
+        deployment: child(built.deployment, stream, cx).await?,
+        disruption_budget: maybe(built.disruption_budget, stream, cx).await?,
+        ingress: maybe(built.ingress, stream, cx).await?,
+        state: PhantomData,
+    })
+}
+
+async fn apply_redis(redis: RedisChildren, stream: &SseStream, cx: &Context) -> Result<RedisChildren, Error> {
+    if let Some(secret) = &redis.password {
+        // Created, never applied: a password that is there stays, whoever made it.
+        cx.metrics.write("Secret", "create");
+        let api = Api::namespaced(cx.client.clone(), &namespace(secret));
+        let params = PostParams { field_manager: Some(NAME.into()), ..Default::default() };
+        api.create(&params, secret).await.map_err(|source| failed("create", secret, source))?;
+        events::password_created(stream, &secret.name_any(), cx).await;
+    }
+    Ok(RedisChildren {
+        password: redis.password,
+        config: child(redis.config, stream, cx).await?,
+        service: child(redis.service, stream, cx).await?,
+        stateful_set: child(redis.stateful_set, stream, cx).await?,
+    })
+}
+
+async fn maybe<K: Child>(wanted: Option<K>, stream: &SseStream, cx: &Context) -> Result<Option<K>, Error> {
+    match wanted {
+        None => Ok(None),
+        Some(wanted) => Ok(Some(child(wanted, stream, cx).await?)),
+    }
+}
+
+/// One child, as the server has it now.
+async fn child<K: Child>(wanted: K, stream: &SseStream, cx: &Context) -> Result<K, Error> {
+    let (kind, name) = (K::KIND, wanted.name_any());
+    let json = |object: &K| serde_json::to_value(object).map_err(|source| Error::Json { kind, source });
+    let api = Api::<K>::namespaced(cx.client.clone(), &namespace(&wanted));
+    let sent = json(&wanted)?;
+    // The store holds what carries our label; anything else by this name is someone else's, and must not be taken over.
+    let live = match K::store(&cx.stores).get(&ObjectRef::from_obj(&wanted)) {
+        Some(live) => Some(live),
+        None => api.get_opt(&name).await.map_err(|source| failed("get", &wanted, source))?.map(Arc::new),
+    };
+    if let Some(live) = live {
+        ours(live.as_ref(), stream)?;
+        if cx.memory.settled(stream, kind, &name, fingerprint(&sent, &json(&live)?)) {
+            return Ok((*live).clone());
+        }
+    }
+    tracing::info!(namespace = stream.metadata.namespace, stream = stream.metadata.name, kind, name, "applying");
+    cx.metrics.write(kind, "apply");
+    let answer = api
+        .patch(&name, &PatchParams::apply(NAME).force(), &Patch::Apply(&wanted))
+        .await
+        .map_err(|source| failed("apply", &wanted, source))?;
+    cx.memory.applied(stream, kind, &name, fingerprint(&sent, &json(&answer)?));
+    Ok(answer)
+}
+
+fn namespace<K: Resource>(object: &K) -> String {
+    object.namespace().unwrap_or_else(|| "default".into())
+}
+
+fn failed<K: Resource + KubernetesKind>(verb: &'static str, object: &K, source: kube::Error) -> Error {
+    Error::Api { verb, kind: K::KIND, name: object.name_any(), source: source.into() }
+}
+
+/// Whoever else controls an object with the name of a child keeps it.
+fn ours<K: Resource + KubernetesKind>(live: &K, stream: &SseStream) -> Result<(), Error> {
+    let (kind, name) = (K::KIND, live.name_any());
+    match controller(live) {
+        Some(owner) if Some(&owner.uid) == stream.metadata.uid.as_ref() => Ok(()),
+        Some(owner) if owner.kind == "SseStream" && Some(&owner.name) == stream.metadata.name.as_ref() => {
+            Err(Error::Leftover { kind, name })
+        }
+        Some(owner) => Err(Error::Taken { kind, name, owner: format!("{} {}", owner.kind, owner.name) }),
+        None => Err(Error::Taken { kind, name, owner: "no one that is known here".into() }),
+    }
+}
+
+pub(super) fn controller<K: Resource>(object: &K) -> Option<&OwnerReference> {
+    object.owner_references().iter().find(|owner| owner.controller == Some(true))
+}
+
+/// A number for «this was sent, and the object looks like that».
+fn fingerprint(sent: &Value, live: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    sent.to_string().hash(&mut hasher);
+    for (field, value) in live.as_object().into_iter().flatten() {
+        match field.as_str() {
+            "status" => {}
+            "metadata" => {
+                value["ownerReferences"].to_string().hash(&mut hasher);
+                for map in ["labels", "annotations"] {
+                    for key in sent["metadata"][map].as_object().into_iter().flatten().map(|(key, _)| key) {
+                        (key, value[map][key].as_str()).hash(&mut hasher);
+                    }
+                }
+            }
+            _ => (field, value.to_string()).hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sent() -> Value {
+        json!({
+            "metadata": {"name": "quotes", "labels": {"app": "x"}},
+            "spec": {"cpu": "0.5", "selector": {"app": "x"}},
+        })
+    }
+
+    /// What the server makes of it: defaults, normalised quantities, bookkeeping.
+    fn live() -> Value {
+        json!({
+            "metadata": {"name": "quotes", "labels": {"app": "x"}, "generation": 1, "resourceVersion": "1"},
+            "spec": {"cpu": "500m", "selector": {"app": "x"}, "clusterIP": "10.0.0.1"},
+            "status": {"replicas": 1},
+        })
+    }
+
+    fn differs(change: impl FnOnce(&mut Value)) -> bool {
+        let mut changed = live();
+        change(&mut changed);
+        fingerprint(&sent(), &live()) != fingerprint(&sent(), &changed)
+    }
+
+    #[test]
+    fn a_steady_child_is_left_alone() {
+        assert!(!differs(|_| {}));
+        assert!(!differs(|live| live["status"]["replicas"] = 2.into()));
+        assert!(!differs(|live| live["metadata"]["resourceVersion"] = "2".into()));
+        assert!(!differs(|live| live["metadata"]["annotations"] = json!({"deployment.kubernetes.io/revision": "2"})));
+    }
+
+    #[test]
+    fn every_drift_is_seen() {
+        assert!(differs(|live| live["spec"]["cpu"] = "600m".into()), "a changed value");
+        assert!(differs(|live| live["spec"]["selector"]["more"] = "y".into()), "an added field");
+        assert!(differs(|live| live["metadata"]["labels"]["app"] = "y".into()), "a changed label");
+        assert!(differs(|live| live["metadata"]["labels"] = json!({})), "a removed label");
+        assert!(differs(|live| live["metadata"]["ownerReferences"] = json!([])), "another owner");
+    }
+
+    #[test]
+    fn a_changed_wish_is_seen() {
+        let mut other = sent();
+        other["spec"]["cpu"] = "1".into();
+        assert_ne!(fingerprint(&sent(), &live()), fingerprint(&other, &live()));
+    }
+
+    #[test]
+    fn what_belongs_to_others_is_not_taken_over() {
+        use crate::controller::fixtures;
+        let stream = fixtures::stream(fixtures::yaml("{}"));
+        let owned_by = |kind: &str, name: &str, uid: &str| {
+            let mut service = k8s_openapi::api::core::v1::Service::default();
+            service.metadata.owner_references = Some(vec![OwnerReference {
+                kind: kind.into(),
+                name: name.into(),
+                uid: uid.into(),
+                controller: Some(true),
+                ..Default::default()
+            }]);
+            ours(&service, &stream)
+        };
+        assert!(owned_by("SseStream", "quotes", "5e1f").is_ok());
+        assert!(matches!(owned_by("SseStream", "quotes", "01d"), Err(Error::Leftover { .. })));
+        assert!(matches!(owned_by("SseStream", "other", "1"), Err(Error::Taken { .. })));
+        let unowned = k8s_openapi::api::core::v1::Service::default();
+        assert_eq!(ours(&unowned, &stream).unwrap_err().blocked().unwrap().reason, "NameTaken");
+    }
+}

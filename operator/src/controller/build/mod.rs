@@ -1,0 +1,107 @@
+//! What a stream is made of: one file for each child, each a pure function from [`Wanted`] to an object, with its
+//! golden YAML in `snapshots/` beside it.
+
+mod config;
+mod deployment;
+mod disruption_budget;
+mod ingress;
+mod pod;
+mod redis;
+mod service;
+mod service_account;
+
+use std::marker::PhantomData;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Service, ServiceAccount},
+        networking::v1::Ingress,
+        policy::v1::PodDisruptionBudget,
+    },
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
+};
+use serde_json::Value;
+use ssefleet_crds::names::{self, Component};
+
+pub use self::redis::RedisChildren;
+use super::validate::Wanted;
+
+/// The annotation of a pod that changes with what it reads only at its start.
+pub(super) const CONFIG: &str = "ssefleet.dev/config";
+
+/// Made from the stream, not yet sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Built;
+
+/// As the server answered: the only form that a status may be computed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Applied;
+
+/// The children of one stream.
+#[derive(Clone, Debug)]
+pub struct Children<State> {
+    pub service_account: ServiceAccount,
+    pub config: ConfigMap,
+    pub redis: Option<RedisChildren>,
+    pub service: Service,
+    pub publish_service: Service,
+    pub deployment: Deployment,
+    pub disruption_budget: Option<PodDisruptionBudget>,
+    pub ingress: Option<Ingress>,
+    pub state: PhantomData<State>,
+}
+
+pub fn build(wanted: &Wanted) -> Children<Built> {
+    Children {
+        service_account: service_account::service_account(wanted),
+        config: config::config(wanted),
+        redis: wanted.redis.as_ref().map(|redis| redis::redis(wanted, redis)),
+        service: service::public(wanted),
+        publish_service: service::publish(wanted),
+        deployment: deployment::deployment(wanted),
+        disruption_budget: disruption_budget::disruption_budget(wanted),
+        ingress: wanted.stream.ingress.as_ref().map(|ingress| ingress::ingress(wanted, ingress)),
+        state: PhantomData,
+    }
+}
+
+impl Children<Built> {
+    /// Each child as a document, in the order in which they are applied.
+    pub fn documents(&self) -> Result<Vec<Value>, serde_json::Error> {
+        let mut documents = vec![serde_json::to_value(&self.service_account)?, serde_json::to_value(&self.config)?];
+        if let Some(redis) = &self.redis {
+            documents.extend(redis.password.as_ref().map(serde_json::to_value).transpose()?);
+            documents.push(serde_json::to_value(&redis.config)?);
+            documents.push(serde_json::to_value(&redis.service)?);
+            documents.push(serde_json::to_value(&redis.stateful_set)?);
+        }
+        documents.push(serde_json::to_value(&self.service)?);
+        documents.push(serde_json::to_value(&self.publish_service)?);
+        documents.push(serde_json::to_value(&self.deployment)?);
+        documents.extend(self.disruption_budget.as_ref().map(serde_json::to_value).transpose()?);
+        documents.extend(self.ingress.as_ref().map(serde_json::to_value).transpose()?);
+        Ok(documents)
+    }
+}
+
+/// The metadata that every child has.
+fn metadata(wanted: &Wanted, name: String, component: Component) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(wanted.stream.namespace.clone()),
+        labels: Some(names::labels(&wanted.stream.name, component)),
+        owner_references: wanted.owner.clone().map(|owner| vec![owner]),
+        ..Default::default()
+    }
+}
+
+fn selector(wanted: &Wanted, component: Component) -> LabelSelector {
+    LabelSelector { match_labels: Some(names::selector(&wanted.stream.name, component)), ..Default::default() }
+}
+
+/// An object as a reviewer reads it.
+#[cfg(test)]
+fn golden(object: &impl serde::Serialize) -> String {
+    serde_saphyr::to_string(object).unwrap()
+}

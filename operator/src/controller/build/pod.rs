@@ -1,0 +1,69 @@
+//! What the pods of nodes and of Redis have in common: the `restricted` Pod Security level, probes, resources.
+//! <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::core::v1::{Capabilities, PodSecurityContext, Probe, ResourceRequirements, SeccompProfile, SecurityContext},
+    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+};
+use ssefleet_crds::fleet::Resources;
+
+/// Files of Secrets are for the container's group only.
+pub const SECRET_MODE: i32 = 0o440;
+
+pub fn security(user: i64) -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(user),
+        run_as_group: Some(user),
+        fs_group: Some(user),
+        // A volume whose root has the right owner need not be walked at each start.
+        fs_group_change_policy: Some("OnRootMismatch".into()),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+pub fn container_security() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), add: None }),
+        ..Default::default()
+    }
+}
+
+/// Every `period` seconds; `failures` in a row count.
+pub fn probe(period: i32, failures: i32) -> Probe {
+    Probe {
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(5),
+        ..Default::default()
+    }
+}
+
+/// What the stream says, or else requests and a memory limit. Never a CPU limit: throttling would bunch events.
+pub fn resources(given: Option<&Resources>, requests: [(&str, &str); 2], memory_limit: &str) -> ResourceRequirements {
+    match given {
+        Some(given) => ResourceRequirements {
+            requests: quantities(&given.requests),
+            limits: quantities(&given.limits),
+            ..Default::default()
+        },
+        None => ResourceRequirements {
+            requests: Some(requests.map(|(name, value)| (name.to_owned(), Quantity(value.into()))).into()),
+            limits: Some([("memory".to_owned(), Quantity(memory_limit.into()))].into()),
+            ..Default::default()
+        },
+    }
+}
+
+fn quantities(given: &BTreeMap<String, IntOrString>) -> Option<BTreeMap<String, Quantity>> {
+    let quantity = |value: &IntOrString| match value {
+        IntOrString::Int(n) => Quantity(n.to_string()),
+        IntOrString::String(text) => Quantity(text.clone()),
+    };
+    (!given.is_empty()).then(|| given.iter().map(|(name, value)| (name.clone(), quantity(value))).collect())
+}

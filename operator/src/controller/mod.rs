@@ -1,0 +1,140 @@
+//! The whole story of a reconcile: resolve → validate → build → apply → prune → status. Only the ends talk to the API
+//! server; `build` is pure, and its output is kept as golden YAML beside it.
+//!
+//! The rights it needs, in every namespace that it watches:
+//! - ssefleet.dev ssestreams: list, watch; ssestreams/status: patch; ssestreams/finalizers: update (clusters that run
+//!   the admission plugin `OwnerReferencesPermissionEnforcement` ask for it)
+//! - serviceaccounts, configmaps, services, apps deployments and statefulsets, policy poddisruptionbudgets,
+//!   networking.k8s.io ingresses: get, list, watch, create, patch, delete
+//! - secrets: get, create, delete (never list or watch)
+//! - events.k8s.io events: create, patch
+//!
+//! In its own namespace: coordination.k8s.io leases: create; get, patch of `sse-operator`.
+
+mod apply;
+mod backoff;
+pub mod build;
+mod conditions;
+mod error;
+mod events;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod manifest;
+mod memory;
+mod prune;
+mod resolve;
+mod status;
+mod validate;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::StreamExt;
+use kube::{
+    Client,
+    runtime::{
+        controller::{self, Action},
+        events::{Recorder, Reporter},
+    },
+};
+use ssefleet_crds::SseStream;
+use tokio_util::sync::CancellationToken;
+
+use self::{apply::apply, build::build, memory::Memory, prune::prune, resolve::resolve, status::update_status};
+pub use self::{
+    error::Error,
+    resolve::{Observed, Password},
+    validate::{Error as ValidateError, Wanted, validate},
+};
+use crate::{NAME, http::Readiness, metrics::Metrics, settings::Settings, watch::Stores};
+
+/// How many streams are reconciled at a time: a restart shall not bury the API server.
+const CONCURRENCY: u16 = 8;
+/// A rollout changes a Deployment's status many times a second; one look at the last is enough.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// What every reconcile needs.
+pub struct Context {
+    pub(crate) client: Client,
+    pub(crate) settings: Settings,
+    pub(crate) stores: Stores,
+    pub(crate) metrics: Metrics,
+    pub(crate) memory: Memory,
+    pub(crate) recorder: Recorder,
+}
+
+/// Reconciles every stream until `shutdown`, and lets the reconciles under way end.
+pub(crate) async fn run(
+    client: Client,
+    settings: Settings,
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) {
+    let (stores, controller) = Stores::new(&client, settings.watch_namespace.as_deref());
+    let recorder = Recorder::new(client.clone(), Reporter { controller: NAME.into(), instance: None });
+    let cx = Arc::new(Context { client, settings, stores, metrics, memory: Memory::default(), recorder });
+    let filled = async {
+        readiness.set(cx.stores.filled().await.is_ok());
+        std::future::pending::<()>().await;
+    };
+    let reconciling = controller
+        .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(reconcile, retry, cx.clone())
+        .for_each(|result| {
+            match result {
+                // The stream is gone, and the last of its children is about to be.
+                Err(controller::Error::ObjectNotFound(gone)) => cx.memory.forget(&gone),
+                Err(controller::Error::QueueError(error)) => tracing::warn!(%error, "a watch failed; trying again"),
+                Ok(_) | Err(_) => {} // a failed reconcile is told by `retry`
+            }
+            std::future::ready(())
+        });
+    tokio::select! {
+        () = reconciling => {}
+        () = filled => {}
+    }
+}
+
+/// Makes the cluster look as the stream says.
+async fn reconcile(stream: Arc<SseStream>, cx: Arc<Context>) -> Result<Action, Error> {
+    if stream.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change()); // its children go with it, by their owner references
+    }
+    let started = Instant::now();
+    let result = Box::pin(pipeline(&stream, &cx)).await;
+    cx.metrics.seconds.observe(started.elapsed().as_secs_f64());
+    cx.metrics.reconciles.with_label_values(&[if result.is_ok() { "ok" } else { "error" }]).inc();
+    match &result {
+        Ok(_) => cx.memory.succeeded(&stream),
+        Err(error) => status::report(&stream, error, &cx).await,
+    }
+    result
+}
+
+async fn pipeline(stream: &SseStream, cx: &Context) -> Result<Action, Error> {
+    cx.stores.filled().await.map_err(|_| Error::Stopping)?;
+    let observed = resolve(stream, cx).await?; // reads: the Secrets that the stream refers to
+    let wanted = validate(stream, &observed, &cx.settings)?; // parsed once; has no invalid state
+    let applied = Box::pin(apply(build(&wanted), stream, cx)).await?; // writes only what differs
+    prune(stream, &applied, cx).await?; // ours, and no longer wanted
+    Ok(update_status(stream, &observed, &wanted, &applied, cx).await?) // writes only what changed; says when to look again
+}
+
+/// A failed reconcile is tried again, later each time: for this stream only.
+#[expect(clippy::needless_pass_by_value, reason = "the controller's signature")]
+fn retry(stream: Arc<SseStream>, error: &Error, cx: Arc<Context>) -> Action {
+    let after = backoff::delay(cx.memory.failed(&stream), fastrand::f64());
+    cx.metrics.errors.with_label_values(&[error.metric_label()]).inc();
+    tracing::warn!(
+        namespace = stream.metadata.namespace,
+        stream = stream.metadata.name,
+        %error,
+        retry_seconds = after.as_secs_f64(),
+        "reconcile failed"
+    );
+    Action::requeue(after)
+}

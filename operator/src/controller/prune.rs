@@ -1,0 +1,132 @@
+//! Deletes children that the stream no longer asks for: those of its own, by the uid of their owner, whose name is
+//! not among what was applied.
+
+use std::{fmt::Debug, sync::Arc};
+
+use k8s_openapi::{NamespaceResourceScope, Resource as KubernetesKind, api::core::v1::Secret};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{DeleteParams, Preconditions, PropagationPolicy},
+};
+use serde::de::DeserializeOwned;
+use ssefleet_crds::{SseStream, names};
+
+use super::{
+    Context,
+    apply::controller,
+    build::{Applied, Children},
+};
+use crate::watch::Child;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("can't {verb} {kind} {name}: {source}")]
+    Api { verb: &'static str, kind: &'static str, name: String, source: kube::Error },
+}
+
+impl Error {
+    pub fn metric_label(&self) -> &'static str {
+        match self {
+            Self::Api { .. } => "prune",
+        }
+    }
+}
+
+pub(super) async fn prune(stream: &SseStream, wanted: &Children<Applied>, cx: &Context) -> Result<(), Error> {
+    let redis = wanted.redis.as_ref();
+    of_kind(&wanted.ingress, stream, cx).await?;
+    of_kind(&wanted.disruption_budget, stream, cx).await?;
+    let stateful_sets = unwanted(redis.map(|redis| &redis.stateful_set), stream, cx);
+    if !stateful_sets.is_empty() {
+        // Secrets are not watched: the password goes just before the Redis that it was for.
+        password(stream, cx).await?;
+    }
+    for stateful_set in stateful_sets {
+        remove(stateful_set.as_ref(), cx).await?;
+    }
+    let services = [&wanted.service, &wanted.publish_service];
+    of_kind(services.into_iter().chain(redis.map(|redis| &redis.service)), stream, cx).await?;
+    of_kind([&wanted.config].into_iter().chain(redis.map(|redis| &redis.config)), stream, cx).await
+}
+
+async fn of_kind<'a, K: Child>(
+    wanted: impl IntoIterator<Item = &'a K>,
+    stream: &SseStream,
+    cx: &Context,
+) -> Result<(), Error> {
+    for object in unwanted(wanted, stream, cx) {
+        remove(object.as_ref(), cx).await?;
+    }
+    Ok(())
+}
+
+fn unwanted<'a, K: Child>(wanted: impl IntoIterator<Item = &'a K>, stream: &SseStream, cx: &Context) -> Vec<Arc<K>> {
+    let wanted: Vec<String> = wanted.into_iter().map(ResourceExt::name_any).collect();
+    K::store(&cx.stores).state_filter(|object| is_unwanted(object, stream, &wanted))
+}
+
+fn is_unwanted<K: Resource>(object: &K, stream: &SseStream, wanted: &[String]) -> bool {
+    object.meta().namespace == stream.metadata.namespace
+        && object.meta().deletion_timestamp.is_none()
+        && controller(object).is_some_and(|owner| Some(&owner.uid) == stream.metadata.uid.as_ref())
+        && !wanted.contains(&object.name_any())
+}
+
+async fn password(stream: &SseStream, cx: &Context) -> Result<(), Error> {
+    let name = names::redis(&stream.name_any());
+    let api = Api::<Secret>::namespaced(cx.client.clone(), &stream.namespace().unwrap_or_default());
+    let found = api.get_opt(&name).await;
+    match found.map_err(|source| Error::Api { verb: "get", kind: "Secret", name, source })? {
+        Some(secret) if is_unwanted(&secret, stream, &[]) => remove(&secret, cx).await,
+        _ => Ok(()), // one that the user made stays
+    }
+}
+
+/// Deletes exactly the object that was seen; that it is gone already is as good.
+async fn remove<K>(object: &K, cx: &Context) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + KubernetesKind + Clone + Debug + DeserializeOwned,
+{
+    let (kind, name) = (K::KIND, object.name_any());
+    tracing::info!(namespace = object.namespace(), kind, name, "pruning");
+    cx.metrics.write(kind, "delete");
+    let api = Api::<K>::namespaced(cx.client.clone(), &object.namespace().unwrap_or_default());
+    let params = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Background),
+        preconditions: Some(Preconditions { uid: object.uid(), resource_version: None }),
+        ..Default::default()
+    };
+    match api.delete(&name, &params).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(source) => Err(Error::Api { verb: "delete", kind, name, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+    use k8s_openapi::api::networking::v1::Ingress;
+
+    use super::*;
+    use crate::controller::fixtures;
+
+    #[test]
+    fn only_what_is_ours_and_no_longer_wanted_goes() {
+        let stream = fixtures::stream(fixtures::yaml("{}"));
+        let ingress = |uid: &str, namespace: &str| {
+            let mut ingress = Ingress::default();
+            ingress.metadata.name = Some("quotes".into());
+            ingress.metadata.namespace = Some(namespace.into());
+            ingress.metadata.owner_references =
+                Some(vec![OwnerReference { uid: uid.into(), controller: Some(true), ..Default::default() }]);
+            ingress
+        };
+        assert!(is_unwanted(&ingress("5e1f", "market"), &stream, &[]));
+        assert!(!is_unwanted(&ingress("5e1f", "market"), &stream, &["quotes".into()]), "wanted");
+        assert!(!is_unwanted(&ingress("07e4", "market"), &stream, &[]), "another stream's");
+        assert!(!is_unwanted(&ingress("5e1f", "other"), &stream, &[]), "in another namespace");
+        assert!(!is_unwanted(&Ingress::default(), &stream, &[]), "no one's");
+    }
+}

@@ -1,0 +1,216 @@
+//! The table of conditions: what is told of a stream in each situation that its children can show.
+
+use std::marker::PhantomData;
+
+use k8s_openapi::api::{
+    apps::v1::{DeploymentCondition, DeploymentStatus, StatefulSetStatus},
+    networking::v1::{IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressStatus},
+};
+
+use super::*;
+use crate::controller::{build::build, fixtures, resolve::Missing};
+
+/// A stream as the server might show it; the cases change it.
+struct World {
+    wanted: Wanted,
+    observed: Observed,
+    children: Children<Applied>,
+    before: SseStreamStatus,
+}
+
+/// Two nodes with a managed Redis behind an Ingress, all of it well.
+fn well() -> World {
+    let ingress = "exposure: {ingress: {controller: Traefik, host: events.example.com, tls: {secretName: s}}}";
+    let mut world = world(fixtures::wanted(fixtures::yaml(ingress)));
+    world.nodes(2, 2, "NewReplicaSetAvailable");
+    let redis = world.children.redis.as_mut().unwrap();
+    redis.stateful_set.status = Some(StatefulSetStatus { ready_replicas: Some(1), ..Default::default() });
+    let address = IngressLoadBalancerIngress { ip: Some("192.0.2.1".into()), ..Default::default() };
+    let load_balancer = Some(IngressLoadBalancerStatus { ingress: Some(vec![address]) });
+    world.children.ingress.as_mut().unwrap().status = Some(IngressStatus { load_balancer });
+    world
+}
+
+fn world(wanted: Wanted) -> World {
+    let built = build(&wanted);
+    let children = Children {
+        service_account: built.service_account,
+        config: built.config,
+        redis: built.redis,
+        service: built.service,
+        publish_service: built.publish_service,
+        deployment: built.deployment,
+        disruption_budget: built.disruption_budget,
+        ingress: built.ingress,
+        state: PhantomData,
+    };
+    World { wanted, observed: Observed::default(), children, before: SseStreamStatus::default() }
+}
+
+impl World {
+    fn nodes(&mut self, updated: i32, ready: i32, progress: &str) {
+        self.children.deployment.status = Some(DeploymentStatus {
+            replicas: Some(self.wanted.stream.replicas),
+            updated_replicas: Some(updated),
+            ready_replicas: Some(ready),
+            conditions: Some(vec![DeploymentCondition {
+                type_: "Progressing".into(),
+                reason: Some(progress.into()),
+                message: Some("Exceeded its deadline.".into()),
+                ..Default::default()
+            }]),
+            ..Default::default()
+        });
+    }
+
+    fn status(&self) -> SseStreamStatus {
+        let stream = fixtures::stream(fixtures::yaml("{}"));
+        status(&stream, &self.before, &self.observed, &self.wanted, &self.children, Timestamp::default())
+    }
+
+    /// Type, status and reason of each condition, in the order in which they are written.
+    fn told(&self) -> Vec<String> {
+        let word = |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+            assert!(!c.message.is_empty() && c.observed_generation == Some(1), "{c:?}");
+            format!("{}={} {}", c.type_, c.status, c.reason)
+        };
+        self.status().conditions.iter().map(word).collect()
+    }
+
+    fn message(&self, type_: &str) -> String {
+        get(&self.status().conditions, type_).unwrap().message.clone()
+    }
+}
+
+#[test]
+fn all_is_well() {
+    let world = well();
+    assert_eq!(
+        world.told(),
+        [
+            "Ready=True AllReady",
+            "Progressing=False Complete",
+            "Degraded=False AsExpected",
+            "BrokerReady=True RedisReady",
+            "Exposed=True IngressReady"
+        ]
+    );
+    let status = world.status();
+    assert_eq!(status.url.as_deref(), Some("https://events.example.com/events"));
+    assert_eq!(status.publish_url.as_deref(), Some("http://quotes-publish.market.svc/publish"));
+    assert_eq!((status.replicas, status.ready_replicas, status.observed_generation), (2, 2, Some(1)));
+    assert!(world.message(EXPOSED).contains("writeTimeout"));
+}
+
+#[test]
+fn a_steady_status_is_the_same_again() {
+    let mut world = well();
+    world.before = world.status();
+    assert_eq!(world.status(), world.before);
+}
+
+#[test]
+fn a_rollout_is_progress_and_not_degraded() {
+    let mut world = well();
+    world.nodes(1, 2, "ReplicaSetUpdated");
+    assert_eq!(
+        world.told()[..3],
+        ["Ready=False NodesNotReady", "Progressing=True RollingOut", "Degraded=False AsExpected"]
+    );
+}
+
+#[test]
+fn a_node_lost_after_the_rollout_is_degraded() {
+    let mut world = well();
+    world.before = world.status();
+    world.nodes(2, 1, "NewReplicaSetAvailable");
+    assert_eq!(
+        world.told()[..3],
+        ["Ready=False NodesNotReady", "Progressing=False Complete", "Degraded=True NodesUnavailable"]
+    );
+}
+
+#[test]
+fn a_node_not_yet_ready_after_scaling_out_is_progress() {
+    let mut world = well();
+    world.before = world.status();
+    for condition in &mut world.before.conditions {
+        condition.observed_generation = Some(0);
+    }
+    world.nodes(2, 1, "NewReplicaSetAvailable");
+    assert_eq!(world.told()[1..3], ["Progressing=True WaitingForNodes", "Degraded=False AsExpected"]);
+}
+
+#[test]
+fn a_stuck_rollout_says_where_to_look() {
+    let mut world = well();
+    world.nodes(1, 2, "ProgressDeadlineExceeded");
+    assert_eq!(
+        world.told()[..3],
+        ["Ready=False NodesNotReady", "Progressing=False Stuck", "Degraded=True RolloutStuck"]
+    );
+    assert!(world.message(DEGRADED).contains("kubectl describe deployment quotes"));
+}
+
+#[test]
+fn a_redis_lost_after_the_rollout_is_degraded() {
+    let mut world = well();
+    world.before = world.status();
+    world.children.redis.as_mut().unwrap().stateful_set.status = None;
+    assert_eq!(
+        world.told()[..4],
+        [
+            "Ready=False BrokerNotReady",
+            "Progressing=False Complete",
+            "Degraded=True RedisNotReady",
+            "BrokerReady=False RedisNotReady"
+        ]
+    );
+    assert!(world.message(BROKER_READY).contains("describe pod quotes-redis-0"));
+}
+
+#[test]
+fn an_ingress_without_an_address_is_not_ready() {
+    let mut world = well();
+    world.children.ingress.as_mut().unwrap().status = None;
+    let told = world.told();
+    assert_eq!((told[0].as_str(), told[4].as_str()), ("Ready=False NotExposed", "Exposed=False NoAddress"));
+    assert_eq!(world.status().url.as_deref(), Some("http://quotes.market.svc/events"));
+}
+
+#[test]
+fn a_missing_secret_says_how_to_make_it() {
+    let mut world = world(fixtures::external());
+    let secret = world.wanted.secrets[1].clone();
+    world.observed.missing.push(Missing { secret, only_key: false });
+    assert_eq!(world.told()[2..4], ["Degraded=True SecretMissing", "BrokerReady=False SecretMissing"]);
+    assert_eq!(
+        world.message(BROKER_READY),
+        "There is no Secret redis-auth: create it with kubectl -n market create secret generic redis-auth --from-literal=password=…"
+    );
+    world.observed.missing[0].only_key = true;
+    assert!(world.message(BROKER_READY).contains(r#"-p '{"stringData":{"password":"…"}}'"#));
+}
+
+#[test]
+fn an_external_redis_is_ready_once_a_node_has_reached_it() {
+    let mut world = world(fixtures::external());
+    world.nodes(3, 0, "ReplicaSetUpdated");
+    assert!(world.told()[3].contains("RedisNotReached"));
+    assert!(world.message(BROKER_READY).contains("rediss://redis.example.com:6380/1"));
+    world.nodes(3, 1, "ReplicaSetUpdated");
+    assert_eq!(world.told()[3..], ["BrokerReady=True RedisReached", "Exposed=False NotRequested"]);
+}
+
+#[test]
+fn a_refusal_leaves_what_is_known_of_the_fleet() {
+    let stream = fixtures::stream(fixtures::yaml("{}"));
+    let before = well().status();
+    let blocked = Blocked { reason: "NameTaken", message: "Service quotes is there already".into(), broker: false };
+    let now = blocked_status(&stream, &before, &blocked, Timestamp::default());
+    let word = |type_| get(&now.conditions, type_).map(|c| (c.status.as_str(), c.reason.as_str()));
+    assert_eq!(word(READY), Some(("False", "NameTaken")));
+    assert_eq!(word(DEGRADED), Some(("True", "NameTaken")));
+    assert_eq!(word(BROKER_READY), Some(("True", "RedisReady")));
+    assert_eq!((now.ready_replicas, now.url), (before.ready_replicas, before.url));
+}

@@ -1,0 +1,179 @@
+//! What each condition says, from what the server answered: pure functions, and every message tells what to do.
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    networking::v1::Ingress,
+};
+use kube::ResourceExt;
+use ssefleet_crds::{
+    exposure::{self, Controller},
+    names,
+    validated::Broker,
+};
+
+use crate::controller::{Wanted, conditions::Verdict, resolve::Missing};
+
+/// The nodes as their Deployment tells of them.
+pub(super) struct Nodes {
+    name: String,
+    wanted: i32,
+    pub present: i32,
+    /// Of the newest template.
+    updated: i32,
+    pub ready: i32,
+    /// The Deployment's own word on its rollout.
+    rolling: bool,
+    /// Why no pods can be made, or why the rollout does not end.
+    failure: Option<String>,
+}
+
+impl Nodes {
+    pub fn of(deployment: &Deployment, wanted: i32) -> Self {
+        let status = deployment.status.clone().unwrap_or_default();
+        let conditions = status.conditions.unwrap_or_default();
+        let condition = |type_: &str| conditions.iter().find(|condition| condition.type_ == type_);
+        let stuck = condition("Progressing").filter(|c| c.reason.as_deref() == Some("ProgressDeadlineExceeded"));
+        let refused = condition("ReplicaFailure").filter(|c| c.status == "True");
+        let (present, updated) = (status.replicas.unwrap_or(0), status.updated_replicas.unwrap_or(0));
+        let rolled = condition("Progressing").is_some_and(|c| c.reason.as_deref() == Some("NewReplicaSetAvailable"));
+        let seen = status.observed_generation >= deployment.metadata.generation;
+        Self {
+            name: deployment.name_any(),
+            wanted,
+            present,
+            updated,
+            ready: status.ready_replicas.unwrap_or(0),
+            rolling: !(seen && rolled && present == wanted && updated == wanted),
+            failure: refused.or(stuck).map(|c| c.message.clone().unwrap_or_default()),
+        }
+    }
+
+    fn complete(&self) -> bool {
+        !self.rolling && self.ready >= self.wanted
+    }
+}
+
+pub(super) fn broker(wanted: &Wanted, missing: &[Missing], nodes: &Nodes, redis: Option<&StatefulSet>) -> Verdict {
+    let (name, namespace) = (&wanted.stream.name, &wanted.stream.namespace);
+    match &wanted.stream.broker {
+        Broker::Memory => Verdict::yes("InMemory", "Events are kept in the node's memory and end with its pod"),
+        Broker::ManagedRedis(_) => {
+            let redis = redis.and_then(|redis| redis.status.as_ref()).and_then(|status| status.ready_replicas);
+            if redis.unwrap_or(0) > 0 {
+                return Verdict::yes("RedisReady", "The managed Redis answers");
+            }
+            let pod = format!("{}-0", names::redis(name));
+            Verdict::no(
+                "RedisNotReady",
+                format!(
+                    "The managed Redis does not answer yet. If this lasts: kubectl -n {namespace} describe pod {pod}"
+                ),
+            )
+        }
+        Broker::ExternalRedis(redis) => {
+            if let Some(missing) = missing.first() {
+                return Verdict::no("SecretMissing", say_missing(missing, namespace));
+            }
+            if nodes.ready > 0 || nodes.wanted == 0 {
+                return Verdict::yes("RedisReached", format!("The nodes reach {}", redis.url));
+            }
+            Verdict::no(
+                "RedisNotReached",
+                format!(
+                    "No node has reached {} yet. If this lasts: kubectl -n {namespace} logs deployment/{name}",
+                    redis.url
+                ),
+            )
+        }
+    }
+}
+
+fn say_missing(Missing { secret, only_key }: &Missing, namespace: &str) -> String {
+    let (name, key) = (&secret.name, &secret.key);
+    if *only_key {
+        let patch = format!(r#"'{{"stringData":{{"{key}":"…"}}}}'"#);
+        format!("Secret {name} has no key {key}: add it with kubectl -n {namespace} patch secret {name} -p {patch}")
+    } else {
+        format!(
+            "There is no Secret {name}: create it with kubectl -n {namespace} create secret generic {name} --from-literal={key}=…"
+        )
+    }
+}
+
+/// Whether the stream can be reached from outside, and the address that it has then.
+pub(super) fn exposed(wanted: Option<&exposure::Ingress>, ingress: Option<&Ingress>) -> (Verdict, Option<String>) {
+    let (Some(wanted), Some(ingress)) = (wanted, ingress) else {
+        return (Verdict::no("NotRequested", "Reachable inside the cluster only; spec.exposure opens it"), None);
+    };
+    let status = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let first = status.and_then(|balancer| balancer.ingress.as_ref()).and_then(|addresses| addresses.first());
+    let Some(address) = first.and_then(|first| first.hostname.clone().or_else(|| first.ip.clone())) else {
+        let class = wanted.class_name.as_deref().unwrap_or("the default");
+        let message = format!(
+            "Ingress {} has no address yet. If this lasts, see that a controller serves its class ({class}; kubectl get ingressclass) and publishes its address",
+            ingress.name_any()
+        );
+        return (Verdict::no("NoAddress", message), None);
+    };
+    let host = wanted.host.clone().filter(|host| !host.starts_with('*')).unwrap_or(address);
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let scheme = if wanted.tls.is_some() { "https" } else { "http" };
+    let message = match wanted.controller {
+        Controller::IngressNginx => "The Ingress has an address; buffering is off and silence is allowed for a day",
+        Controller::Traefik => {
+            "The Ingress has an address. Traefik streams by itself as long as its entry point keeps respondingTimeouts.writeTimeout at 0, the default"
+        }
+    };
+    (Verdict::yes("IngressReady", message), Some(format!("{scheme}://{host}")))
+}
+
+pub(super) fn progressing(nodes: &Nodes, broker: &Verdict, settled: bool) -> Verdict {
+    let Nodes { wanted, updated, ready, .. } = nodes;
+    if nodes.failure.is_some() {
+        Verdict::no("Stuck", "The rollout does not go on; see Degraded")
+    } else if nodes.complete() {
+        Verdict::no("Complete", "Every node runs the current spec")
+    } else if nodes.rolling {
+        Verdict::yes("RollingOut", format!("{updated} of {wanted} nodes run the current spec, {ready} are ready"))
+    } else if settled {
+        Verdict::no("Complete", "Every node runs the current spec; see Degraded for those that are not ready")
+    } else if broker.holds {
+        Verdict::yes("WaitingForNodes", format!("{ready} of {wanted} nodes are ready"))
+    } else {
+        Verdict::yes("WaitingForBroker", broker.message.clone())
+    }
+}
+
+pub(super) fn degraded(nodes: &Nodes, broker: &Verdict, missing: &[Missing], progressing: bool) -> Verdict {
+    let Nodes { name, wanted, ready, .. } = nodes;
+    if let Some(failure) = &nodes.failure {
+        Verdict::yes("RolloutStuck", format!("{failure} See kubectl describe deployment {name}, and its pods"))
+    } else if !missing.is_empty() {
+        Verdict::yes(broker.reason, broker.message.clone())
+    } else if progressing {
+        Verdict::no("AsExpected", "A rollout is under way")
+    } else if !broker.holds {
+        Verdict::yes(broker.reason, broker.message.clone())
+    } else if ready < wanted {
+        let message =
+            format!("{ready} of {wanted} nodes are ready. See kubectl describe deployment {name}, and its pods");
+        Verdict::yes("NodesUnavailable", message)
+    } else {
+        Verdict::no("AsExpected", "Nothing is wrong")
+    }
+}
+
+pub(super) fn ready(nodes: &Nodes, broker: &Verdict, exposed: Option<&Verdict>) -> Verdict {
+    let Nodes { wanted, ready, updated, .. } = nodes;
+    if !broker.holds {
+        Verdict::no("BrokerNotReady", broker.message.clone())
+    } else if *wanted == 0 {
+        Verdict::no("ScaledToZero", "No node is wanted: kubectl scale sse/NAME --replicas=2")
+    } else if !nodes.complete() {
+        Verdict::no("NodesNotReady", format!("{ready} of {wanted} nodes are ready, {updated} run the current spec"))
+    } else if let Some(exposed) = exposed.filter(|exposed| !exposed.holds) {
+        Verdict::no("NotExposed", exposed.message.clone())
+    } else {
+        Verdict::yes("AllReady", format!("All {wanted} nodes serve the stream"))
+    }
+}

@@ -1,0 +1,102 @@
+//! Turns a stream and what was observed into [`Wanted`], which has no invalid state: the builders only read it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
+use ssefleet_crds::{
+    SseStream, Stream,
+    broker::SecretKey,
+    names,
+    validated::{Broker, Invalid, ManagedRedis},
+};
+
+use super::{
+    error::Blocked,
+    manifest::manifest,
+    resolve::{Observed, PASSWORD, Password},
+};
+use crate::settings::Settings;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the stream is not valid: {0}")]
+    Invalid(#[from] Invalid),
+    #[error("the nodes' manifest can't be written: {0}")]
+    Manifest(String),
+}
+
+impl Error {
+    pub fn metric_label(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid_spec",
+            Self::Manifest(_) => "manifest",
+        }
+    }
+
+    pub(super) fn blocked(&self) -> Blocked {
+        let message = match self {
+            Self::Invalid(invalid) => format!("{invalid}. Correct the stream; until then its fleet stays as it is."),
+            Self::Manifest(_) => format!("{self}. This is a mistake in the operator: please report it."),
+        };
+        Blocked { reason: "InvalidSpec", message, broker: false }
+    }
+}
+
+/// All that the children of one stream are made from.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub stream: Stream,
+    /// What makes the children go with the stream; `None` for a stream that is in no cluster.
+    pub owner: Option<OwnerReference>,
+    /// The nodes' `stream.yaml`.
+    pub manifest: String,
+    /// The keys of Secrets that the nodes read.
+    pub secrets: Vec<SecretKey>,
+    /// The managed Redis, if there is to be one.
+    pub redis: Option<Redis>,
+    pub settings: Settings,
+}
+
+/// A Redis that the operator runs for the stream.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    pub spec: ManagedRedis,
+    pub password: Password,
+}
+
+pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) -> Result<Wanted, Error> {
+    let stream = Stream::try_from(object)?;
+    let manifest = manifest(object, &stream).map_err(|error| Error::Manifest(error.to_string()))?;
+    let redis = match (&stream.broker, &observed.password) {
+        (Broker::ManagedRedis(spec), Some(password)) => Some(Redis { spec: spec.clone(), password: password.clone() }),
+        _ => None,
+    };
+    Ok(Wanted {
+        owner: object
+            .controller_owner_ref(&())
+            .map(|owner| OwnerReference { block_owner_deletion: Some(true), ..owner }),
+        manifest,
+        secrets: secrets(&stream),
+        redis,
+        settings: settings.clone(),
+        stream,
+    })
+}
+
+/// In order and each once, so that what is built is the same each time.
+fn secrets(stream: &Stream) -> Vec<SecretKey> {
+    let mut secrets: Vec<SecretKey> = match &stream.broker {
+        Broker::Memory => Vec::new(),
+        Broker::ManagedRedis(_) => vec![password(&stream.name)],
+        Broker::ExternalRedis(redis) => {
+            [&redis.username, &redis.password, &redis.ca].into_iter().flatten().cloned().collect()
+        }
+    };
+    secrets.sort();
+    secrets.dedup();
+    secrets
+}
+
+/// Where the managed Redis' password is.
+pub(super) fn password(stream: &str) -> SecretKey {
+    SecretKey { name: names::redis(stream), key: PASSWORD.into() }
+}

@@ -1,0 +1,91 @@
+//! The operator of ssefleet: keeps, for every `SseStream`, the children that it asks for.
+//!
+//! [`run`] is the one way in. It owns nothing global: client, settings, listener and shutdown are handed to it, so
+//! that a test runs it in its own process. The story of one reconcile is in [`controller`].
+
+pub mod controller;
+mod digest;
+mod http;
+mod lease;
+mod metrics;
+pub mod render;
+pub mod settings;
+mod watch;
+
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{http::Readiness, metrics::Metrics};
+pub use crate::{lease::Identity, settings::Settings};
+
+/// The field manager of every server-side apply, and the reporter of every event.
+pub const NAME: &str = ssefleet_crds::names::OPERATOR;
+
+/// Why the operator stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Lease(#[from] lease::Error),
+    #[error("can't set up metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error("the watches ended")]
+    WatchesEnded,
+}
+
+/// Reconciles until `shutdown`; with a `lease`, only while it is held. Probes and metrics are answered on
+/// `listener` all the time.
+pub async fn run(
+    client: Client,
+    settings: Settings,
+    lease: Option<Identity>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let (metrics, readiness) = (Metrics::new()?, Readiness::default());
+    let acting = act_when_leading(client, settings, lease, metrics.clone(), readiness.clone(), shutdown);
+    tokio::select! {
+        result = acting => result,
+        () = http::serve(listener, metrics, readiness) => Ok(()),
+    }
+}
+
+async fn act_when_leading(
+    client: Client,
+    settings: Settings,
+    lease: Option<Identity>,
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let held = match &lease {
+        None => None,
+        Some(identity) => {
+            readiness.set(true);
+            tracing::info!(identity.holder, "standing by");
+            tokio::select! {
+                held = lease::acquire(&client, identity) => Some(held?),
+                () = shutdown.cancelled() => return Ok(()),
+            }
+        }
+    };
+    readiness.set(false);
+    metrics.leader.set(1);
+    tracing::info!("reconciling");
+    let acting = controller::run(client, settings, metrics, readiness, shutdown.clone());
+    let Some(held) = held else {
+        acting.await;
+        return ended(&shutdown);
+    };
+    tokio::select! {
+        () = acting => {}
+        // Dropping the controller stops it in the middle of what it does: another replica may act already.
+        error = held.lost() => return Err(error.into()),
+    }
+    held.release().await;
+    ended(&shutdown)
+}
+
+fn ended(shutdown: &CancellationToken) -> Result<(), Error> {
+    if shutdown.is_cancelled() { Ok(()) } else { Err(Error::WatchesEnded) }
+}

@@ -1,0 +1,24 @@
+//! What the operator is told once, at its start: which images it runs and which namespaces it looks at.
+//! Everything about one stream stands in that stream.
+
+use clap::Args;
+
+/// Settings that hold for every stream.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// The image of `sse-node`, for streams that name none.
+    #[arg(long, env = "SSEFLEET_NODE_IMAGE", default_value = concat!("sse-node:", env!("CARGO_PKG_VERSION")))]
+    pub node_image: String,
+
+    /// The image of the managed Redis: Redis 7, Valkey 8 or newer, with redis-server and redis-cli in it.
+    #[arg(long, env = "SSEFLEET_REDIS_IMAGE", default_value = "docker.io/valkey/valkey:8-alpine")]
+    pub redis_image: String,
+
+    /// The pull policy of both images. Default: what Kubernetes derives from the tag.
+    #[arg(long, env = "SSEFLEET_IMAGE_PULL_POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub image_pull_policy: Option<String>,
+
+    /// Look after the streams of this namespace only. Default: of all.
+    #[arg(long, env = "SSEFLEET_WATCH_NAMESPACE")]
+    pub watch_namespace: Option<String>,
+}

@@ -1,0 +1,134 @@
+# shellcheck shell=bash disable=SC2154,SC2164 # here, cache: set by ../cluster; `step` runs all this with `set -e`
+# What the cluster is made of. Each part is built once into $parts/NAME-KEY, where KEY is a hash of its recipe (the
+# function make_NAME) and of the versions and files it is given; an older one is then removed.
+# A *.tar in a part is an image archive, for the nodes.
+
+kubernetes=v1.36.2 coredns=v1.15.0 helm=v4.2.3 local_path=v0.0.30 traefik=v3.7.13
+parts=$cache/parts
+
+packages=(buildah busybox-static ca-certificates conntrack containerd containernetworking-plugins curl debootstrap
+  etcd-server iproute2 iptables jq nftables openssl procps redis-server runc util-linux)
+
+install_packages() {
+  local wanted package
+  for package in "${packages[@]}"; do dpkg -s "$package" >/dev/null 2>&1 || wanted+=" $package"; done
+  if [ -z "${wanted:-}" ]; then return; fi
+  # shellcheck disable=SC2086 # a list of words
+  step "Debian packages:$wanted" apt_install $wanted
+}
+apt_install() {
+  # Debian starts a service as it installs it, unless a policy forbids that.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+  fi
+  apt-get update
+  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# part NAME INPUT...: an input is a version, or a folder
+part_dir() {
+  local name=$1 input
+  shift
+  echo "$parts/$name-$({
+    declare -f "make_$name"
+    for input in "$@"; do
+      if [ -d "$input" ]; then (cd "$input" && find . -type f -exec sha256sum {} + | LC_ALL=C sort); else echo "$input"; fi
+    done
+  } | short_hash)"
+}
+part() {
+  local name=$1 dir
+  dir=$(part_dir "$@")
+  shift
+  if [ ! -d "$dir" ]; then
+    rm -rf "$parts/$name"-*.part
+    mkdir -p "$dir.part"
+    step "$name" "make_$name" "$dir.part" "$@"
+    rm -rf "$parts/$name"-????????????
+    mv "$dir.part" "$dir"
+  fi
+  find "$dir" -maxdepth 1 -type f -executable -exec ln -sf -t "$bin" {} +
+  part_images+=("$dir"/*.tar)
+}
+
+all_parts() {
+  shopt -s nullglob
+  part_images=()
+  mkdir -p "$parts" "$bin"
+  part kubernetes "$kubernetes" "$here/local/kube" # first: its image of pause is that which a node needs first
+  part coredns "$coredns"
+  part local_path "$local_path"
+  part traefik "$traefik" "$here/local/traefik"
+  part helm "$helm"
+  part redis "$(dpkg-query -W -f '${Version}' redis-server)"
+}
+
+export GOFLAGS='-trimpath -buildvcs=false' CGO_ENABLED=0
+
+make_kubernetes() { # OUT VERSION SOURCE
+  local name v=k8s.io/component-base/version
+  cd "$3"
+  go build -o "$1/kube" -ldflags="-s -w -X $v.gitVersion=$2 -X $v.gitMajor=1 -X $v.gitMinor=$(cut -d. -f2 <<<"$2") \
+    -X k8s.io/client-go/pkg/version.gitVersion=$2" .
+  go build -o "$1/pause" -ldflags='-s -w' ./pause
+  for name in kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl; do
+    ln "$1/kube" "$1/$name"
+  done
+  oci_image pause "$1" "$1/pause"
+}
+make_coredns() { # OUT VERSION
+  GOBIN=$1/work go install -ldflags='-s -w' "github.com/coredns/coredns@$2"
+  oci_image coredns "$1" "$1/work/coredns"
+  rm -r "$1/work"
+}
+make_local_path() { # OUT VERSION
+  GOBIN=$1/work go install -ldflags='-s -w' "github.com/rancher/local-path-provisioner@$2"
+  oci_image local-path-provisioner "$1" "$1/work/local-path-provisioner"
+  rm -r "$1/work"
+}
+make_helm() { # OUT VERSION
+  GOBIN=$1 go install -ldflags='-s -w' "helm.sh/helm/v4/cmd/helm@$2"
+}
+make_traefik() { # OUT VERSION SOURCE
+  local lego work=$1/work
+  # Its ACME library brings the clients of 220 DNS services; we build against a copy with none (local/traefik/no-dns).
+  cp -r "$3" "$work"
+  cd "$work"
+  lego=$(cd / && go mod download -json "$(sed -n 's|.*\(github.com/go-acme/lego/v5\) \(v[0-9.]*\).*|\1@\2|p' "$work/go.mod")" | jq -r .Dir)
+  cp -r "$lego" lego
+  chmod -R u+w lego
+  rm -rf lego/providers lego/cmd lego/e2e lego/main.go
+  mkdir -p lego/providers
+  mv no-dns lego/providers/dns
+  go build -o traefik-bin/traefik -ldflags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=$2" \
+    github.com/traefik/traefik/v3/cmd/traefik
+  oci_image traefik "$1" traefik-bin/traefik
+  cd /
+  rm -r "$work"
+}
+# Redis without the rest of Debian: its two programs with their libraries, and busybox for a shell.
+make_redis() { # OUT VERSION
+  local root=$1/work/root file
+  mkdir -p "$root"/{bin,data,etc}
+  mkdir -m 1777 "$root/tmp"
+  chown 999:999 "$root/data"
+  cp /bin/busybox "$root/bin/"
+  for file in $(busybox --list | grep -vx busybox); do ln -s busybox "$root/bin/$file"; done
+  ldd /usr/bin/redis-server /usr/bin/redis-cli | grep -o '/[^ :]*' | sort -u | while read -r file; do
+    cp -L --parents "$file" "$root"
+  done
+  printf 'root:x:0:0:root:/:/bin/sh\nredis:x:999:999:redis:/data:/bin/sh\n' >"$root/etc/passwd"
+  printf 'root:x:0:\nredis:x:999:\n' >"$root/etc/group"
+  echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
+  buildah_build "$1/redis.tar" localhost/redis:7 -f - "$root" <<'D'
+FROM scratch
+COPY . /
+ENV PATH=/usr/bin:/bin
+WORKDIR /data
+USER 999:999
+CMD ["redis-server"]
+D
+  rm -r "$1/work"
+}

@@ -1,0 +1,20 @@
+//! What ssefleet promises, on a real cluster: every test goes in by the front door, as a user does.
+//!
+//! Each file is a theme. Tests run beside each other, except those that ask for the cluster alone.
+
+#![allow(clippy::panic, reason = "a test fails by panicking, in a sentence")]
+
+mod deletion;
+mod examples;
+mod explain;
+mod external_redis;
+mod figures;
+mod follow;
+mod install;
+mod pacing;
+mod quickstart;
+mod redis_restart;
+mod refused;
+mod repair;
+mod resume;
+mod steady;

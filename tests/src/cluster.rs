@@ -1,0 +1,83 @@
+//! The cluster as a test gets it: with the chart installed, and to itself where it asks for that.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::Namespace as KubeNamespace};
+use kube::{Api, Client, Resource, api::ListParams};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::{must::Must, namespace, release, settings::Settings, wait};
+
+/// Tests share the cluster, except for those that would be disturbed, or would disturb.
+static TURN: RwLock<()> = RwLock::const_new(());
+
+enum Turn {
+    Shared { _turn: RwLockReadGuard<'static, ()> },
+    Alone { _turn: RwLockWriteGuard<'static, ()> },
+}
+
+/// What every type of Kubernetes object is.
+pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Send + Serialize + DeserializeOwned + 'static {}
+impl<K: Resource<DynamicType = ()> + Clone + Debug + Send + Serialize + DeserializeOwned + 'static> Object for K {}
+
+/// How anything here reaches the cluster. Cheap to clone; each test has its own, as a client belongs to the
+/// runtime that it was made in.
+#[derive(Clone)]
+pub struct Access {
+    pub client: Client,
+    pub settings: Arc<Settings>,
+}
+
+impl Access {
+    /// The namespaced objects of one kind.
+    pub fn api<K: Object + Resource<Scope = NamespaceResourceScope>>(&self, namespace: &str) -> Api<K> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+/// A cluster with the chart installed, for as long as a test holds it.
+pub struct Cluster {
+    pub access: Access,
+    turn: Turn,
+}
+
+/// The cluster, shared with other tests.
+pub async fn cluster() -> Cluster {
+    let settings = Settings::from_env();
+    let turn = Turn::Shared { _turn: TURN.read().await };
+    Cluster::new(settings, turn).await
+}
+
+/// The cluster for this test alone: no other one runs, and what earlier ones made is gone.
+pub async fn cluster_alone() -> Cluster {
+    let settings = Settings::from_env();
+    let turn = Turn::Alone { _turn: TURN.write().await };
+    let cluster = Cluster::new(settings, turn).await;
+    let namespaces: Api<KubeNamespace> = Api::all(cluster.access.client.clone());
+    let what = "the namespaces of earlier tests are gone";
+    wait::until_list(&namespaces, ListParams::default().labels(namespace::LABEL), what, LEFTOVERS, <[_]>::is_empty)
+        .await;
+    cluster
+}
+
+/// Longer than the default drain of a stream's pods.
+const LEFTOVERS: Duration = Duration::from_mins(2);
+
+impl Cluster {
+    async fn new(settings: Settings, turn: Turn) -> Self {
+        let client = Client::try_default().await.must("use the cluster that KUBECONFIG names");
+        let access = Access { client, settings: Arc::new(settings) };
+        release::installed(&access).await;
+        Self { access, turn }
+    }
+
+    pub fn is_alone(&self) -> bool {
+        matches!(self.turn, Turn::Alone { .. })
+    }
+
+    /// A namespace for one test, which is gone when it is dropped. `purpose` goes into its name.
+    pub async fn namespace(&self, purpose: &str) -> namespace::Namespace {
+        namespace::Namespace::new(self.access.clone(), purpose).await
+    }
+}

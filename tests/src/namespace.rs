@@ -1,0 +1,77 @@
+//! A namespace for one test, at the `restricted` Pod Security level, removed when the test is over.
+
+use std::thread;
+
+use k8s_openapi::api::core::v1::{Namespace as KubeNamespace, Secret};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use ssefleet_crds::SseStream;
+
+use crate::{cluster::Access, manifest, must::Must, report, stream::Stream};
+
+/// Marks the namespaces of tests.
+pub const LABEL: &str = "ssefleet.dev/test";
+
+/// A namespace for one test. Dropped, it goes with all that is in it; if the test failed, it first says what that was.
+pub struct Namespace {
+    pub access: Access,
+    pub name: String,
+}
+
+impl Namespace {
+    pub(crate) async fn new(access: Access, purpose: &str) -> Self {
+        let name = format!("e2e-{purpose}-{:04x}", fastrand::u16(..));
+        let namespaces: Api<KubeNamespace> = Api::all(access.client.clone());
+        let wanted = json!({"metadata": {
+            "name": name,
+            "labels": {LABEL: purpose, "pod-security.kubernetes.io/enforce": "restricted"},
+        }});
+        let wanted = serde_json::from_value(wanted).must("write a namespace");
+        namespaces.create(&PostParams::default(), &wanted).await.must(format_args!("create namespace {name}"));
+        Self { access, name }
+    }
+
+    /// Applies a stream, fitted to the cluster, as `kubectl apply --server-side` does.
+    pub async fn apply(&self, mut wanted: Value) -> Stream {
+        let host = manifest::fit(&mut wanted, &self.name, &self.access.settings);
+        let name = wanted["metadata"]["name"].as_str().must("apply a stream without a name").to_owned();
+        let streams: Api<SseStream> = self.access.api(&self.name);
+        streams
+            .patch(&name, &PatchParams::apply("e2e").force(), &Patch::Apply(&wanted))
+            .await
+            .must(format_args!("apply stream {name}"));
+        Stream::new(self.access.clone(), &self.name, &name, host)
+    }
+
+    /// Creates a Secret with one key.
+    pub async fn create_secret(&self, name: &str, key: &str, value: &str) {
+        let secrets: Api<Secret> = self.access.api(&self.name);
+        let secret = json!({"metadata": {"name": name}, "stringData": {key: value}});
+        let secret = serde_json::from_value(secret).must("write a Secret");
+        secrets.create(&PostParams::default(), &secret).await.must(format_args!("create Secret {name}"));
+    }
+}
+
+impl Drop for Namespace {
+    /// In a runtime of its own, as the test's may be ending.
+    fn drop(&mut self) {
+        let (name, failed) = (self.name.clone(), thread::panicking());
+        let ending = thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            runtime.block_on(async {
+                let Ok(client) = Client::try_default().await else { return };
+                if failed {
+                    report::print(&client, &name).await;
+                }
+                let namespaces: Api<KubeNamespace> = Api::all(client);
+                if let Err(cause) = namespaces.delete(&name, &DeleteParams::default()).await {
+                    eprintln!("namespace {name} is left behind: {cause}");
+                }
+            });
+        });
+        ending.join().ok();
+    }
+}

@@ -1,0 +1,65 @@
+//! What a failed test leaves to read: its streams, pods and events, and the last lines that pods logged.
+
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::core::v1::{Event, Pod},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{ListParams, LogParams},
+};
+use ssefleet_crds::SseStream;
+
+use crate::{cluster::Object, release};
+
+/// Prints it to the test's output.
+pub async fn print(client: &Client, namespace: &str) {
+    println!("\n── {namespace}, as the failed test leaves it");
+    for stream in all::<SseStream>(client, namespace).await {
+        println!("SseStream {}, generation {:?}", stream.name_any(), stream.metadata.generation);
+        for condition in stream.status.map(|status| status.conditions).unwrap_or_default() {
+            println!("  {}={} {}: {}", condition.type_, condition.status, condition.reason, condition.message);
+        }
+    }
+    for event in all::<Event>(client, namespace).await {
+        let object = event.involved_object;
+        println!(
+            "Event {} {}: {} {}",
+            object.kind.unwrap_or_default(),
+            object.name.unwrap_or_default(),
+            event.reason.unwrap_or_default(),
+            event.message.unwrap_or_default()
+        );
+    }
+    for pod in all::<Pod>(client, namespace).await {
+        let status = pod.status.clone().unwrap_or_default();
+        println!("Pod {} {}", pod.name_any(), status.phase.unwrap_or_default());
+        for container in status.container_statuses.unwrap_or_default() {
+            println!("  {} restarted {} times, {:?}", container.name, container.restart_count, container.state);
+        }
+        log(client, namespace, &pod, 20).await;
+    }
+    for pod in all::<Pod>(client, release::NAMESPACE).await {
+        println!("Operator {}", pod.name_any());
+        log(client, release::NAMESPACE, &pod, 30).await;
+    }
+}
+
+async fn all<K: Object + Resource<Scope = NamespaceResourceScope>>(client: &Client, namespace: &str) -> Vec<K> {
+    let listed = Api::<K>::namespaced(client.clone(), namespace).list(&ListParams::default()).await;
+    match listed {
+        Ok(list) => list.items,
+        Err(cause) => {
+            println!("{}: {cause}", K::kind(&()));
+            Vec::new()
+        }
+    }
+}
+
+async fn log(client: &Client, namespace: &str, pod: &Pod, lines: i64) {
+    let tail = LogParams { tail_lines: Some(lines), ..LogParams::default() };
+    match Api::<Pod>::namespaced(client.clone(), namespace).logs(&pod.name_any(), &tail).await {
+        Ok(text) => text.lines().for_each(|line| println!("  | {line}")),
+        Err(cause) => println!("  no log: {cause}"),
+    }
+}

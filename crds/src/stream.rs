@@ -1,6 +1,8 @@
 //! `SseStream` itself: what stands directly under `spec`, and the rules that look at the whole object.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
@@ -84,5 +86,18 @@ pub fn crd() -> CustomResourceDefinition {
     let mut crd = SseStream::crd();
     // Helm removes what it installed; a CRD that goes takes every stream with it.
     crd.metadata.annotations.get_or_insert_default().insert("helm.sh/resource-policy".into(), "keep".into());
+    for version in &mut crd.spec.versions {
+        let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
+        schema.into_iter().for_each(forget_unsigned);
+    }
     crd
+}
+
+/// The API server warns of formats that it does not know; ranges say all that `uint32` would.
+fn forget_unsigned(schema: &mut JSONSchemaProps) {
+    schema.format.take_if(|format| format.starts_with("uint"));
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(forget_unsigned);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        forget_unsigned(items);
+    }
 }

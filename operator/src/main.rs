@@ -104,10 +104,12 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: impl ToString) -> Failure {
     (ExitCode::FAILURE, error.to_string())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refused(error: impl ToString) -> Failure {
     (ExitCode::from(2), error.to_string())
 }

@@ -68,7 +68,7 @@ async fn the_crd_and_the_streams_survive_an_uninstall_and_the_crd_is_upgraded() 
     let older: Patch<()> = Patch::Json(serde_json::from_value(older).must("write a patch"));
     crds(&cluster).patch(CRD, &PatchParams::default(), &older).await.must("take a field from the CRD");
 
-    release::upgrade(&cluster.access, &["--take-ownership"]).await.must("install the release again");
+    release::upgrade(&cluster.access).await.must("install the release again");
     let upgraded = "the CRD has the field again";
     wait::until(&crds(&cluster), CRD, upgraded, STARTUP, |crd| crd.is_some_and(has_path)).await;
     stream.edit_spec(json!({"path": "/upgraded"})).await;

@@ -29,13 +29,13 @@ pub(crate) async fn installed(access: &Access) {
             .patch(NAMESPACE, &PatchParams::apply("e2e").force(), &Patch::Apply(&namespace))
             .await
             .map_err(|cause| format!("namespace {NAMESPACE}: {cause}"))?;
-        upgrade(access, &[]).await
+        upgrade(access).await
     });
     outcome.await.as_ref().must("install the chart");
 }
 
-/// `helm upgrade --install`, with more arguments; returns when the operators are ready.
-pub async fn upgrade(access: &Access, more: &[&str]) -> Result<(), String> {
+/// `helm upgrade --install`; returns when the operators are ready.
+pub async fn upgrade(access: &Access) -> Result<(), String> {
     let mut arguments: Vec<String> =
         ["upgrade", "--install", NAME, "charts/ssefleet", "--namespace", NAMESPACE, "--wait", "--timeout", "3m"]
             .map(str::to_owned)
@@ -43,7 +43,6 @@ pub async fn upgrade(access: &Access, more: &[&str]) -> Result<(), String> {
     if let Some(values) = &access.settings.values {
         arguments.extend(["--values".to_owned(), values.display().to_string()]);
     }
-    arguments.extend(more.iter().map(|&argument| argument.to_owned()));
     run(arguments).await.map(drop)
 }
 

@@ -25,7 +25,7 @@ pub enum Error {
     #[error("can't read the Secret {name}: {source}")]
     Read { name: String, source: kube::Error },
     #[error(
-        "the Secret {name} has no key {key}, which the managed Redis needs: put {PASSWORD} and {AUTH_CONF} (`requirepass PASSWORD`) back, or delete the Secret to have a new password made"
+        "Secret {name} has no key {key}, which the managed Redis needs: put {PASSWORD} and {AUTH_CONF} (`requirepass PASSWORD`) back, or delete the Secret to have a new password made"
     )]
     PasswordIncomplete { name: String, key: &'static str },
     #[error("the system gives no random numbers for a password")]

@@ -68,7 +68,8 @@ pub fn broken(error: RedisError) -> BrokerError {
     let full = error.code() == Some("OOM") || error.to_string().contains("error: \"OOM\"");
     match error.code() {
         _ if full => BrokerError::Full,
-        Some("LOADING" | "MASTERDOWN" | "TRYAGAIN") => BrokerError::Away(error),
+        // Not up yet, or no longer the one to write to: another connection may find one that is.
+        Some("LOADING" | "MASTERDOWN" | "READONLY" | "TRYAGAIN") => BrokerError::Away(error),
         _ if gone => BrokerError::Away(error),
         _ => BrokerError::Refused(error),
     }

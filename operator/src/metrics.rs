@@ -1,6 +1,9 @@
 //! What the operator counts. One registry for each run, so that several can run in one process.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector,
+    process_collector::ProcessCollector,
+};
 
 /// The operator's metrics; a clone counts into the same.
 #[derive(Clone)]
@@ -21,6 +24,7 @@ pub struct Metrics {
 impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(Self {
             reconciles: register(
                 &registry,

@@ -2,8 +2,8 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use k8s_openapi::{NamespaceResourceScope, api::core::v1::Namespace as KubeNamespace};
-use kube::{Api, Client, Resource, api::ListParams};
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::Pod};
+use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -54,10 +54,11 @@ pub async fn cluster_alone() -> Cluster {
     let settings = Settings::from_env();
     let turn = Turn::Alone { _turn: TURN.write().await };
     let cluster = Cluster::new(settings, turn).await;
-    let namespaces: Api<KubeNamespace> = Api::all(cluster.access.client.clone());
-    let what = "the namespaces of earlier tests are gone";
-    wait::until_list(&namespaces, ListParams::default().labels(namespace::LABEL), what, LEFTOVERS, <[_]>::is_empty)
-        .await;
+    // Their namespaces stay for longer: Kubernetes looks again only after half of a pod's grace period.
+    let pods: Api<Pod> = Api::all(cluster.access.client.clone());
+    let of_streams = ListParams::default().labels("app.kubernetes.io/name=ssefleet");
+    let met = |pods: &[Pod]| !pods.iter().any(|pod| pod.namespace().is_some_and(|name| namespace::is_ours(&name)));
+    wait::until_list(&pods, of_streams, "the pods of earlier tests are gone", LEFTOVERS, met).await;
     cluster
 }
 

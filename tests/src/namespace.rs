@@ -12,8 +12,13 @@ use ssefleet_crds::SseStream;
 
 use crate::{cluster::Access, manifest, must::Must, report, stream::Stream};
 
-/// Marks the namespaces of tests.
-pub const LABEL: &str = "ssefleet.dev/test";
+/// How the names of tests' namespaces begin.
+const PREFIX: &str = "e2e-";
+
+/// Whether a test made the namespace of this name.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
 
 /// A namespace for one test. Dropped, it goes with all that is in it; if the test failed, it first says what that was.
 pub struct Namespace {
@@ -23,11 +28,11 @@ pub struct Namespace {
 
 impl Namespace {
     pub(crate) async fn new(access: Access, purpose: &str) -> Self {
-        let name = format!("e2e-{purpose}-{:04x}", fastrand::u16(..));
+        let name = format!("{PREFIX}{purpose}-{:04x}", fastrand::u16(..));
         let namespaces: Api<KubeNamespace> = Api::all(access.client.clone());
         let wanted = json!({"metadata": {
             "name": name,
-            "labels": {LABEL: purpose, "pod-security.kubernetes.io/enforce": "restricted"},
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
         }});
         let wanted = serde_json::from_value(wanted).must("write a namespace");
         namespaces.create(&PostParams::default(), &wanted).await.must(format_args!("create namespace {name}"));

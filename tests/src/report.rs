@@ -37,11 +37,11 @@ pub async fn print(client: &Client, namespace: &str) {
         for container in status.container_statuses.unwrap_or_default() {
             println!("  {} restarted {} times, {:?}", container.name, container.restart_count, container.state);
         }
-        log(client, namespace, &pod, 20).await;
+        log(client, namespace, &pod, 20, "").await;
     }
     for pod in all::<Pod>(client, release::NAMESPACE).await {
-        println!("Operator {}", pod.name_any());
-        log(client, release::NAMESPACE, &pod, 30).await;
+        println!("Operator {}, about {namespace}", pod.name_any());
+        log(client, release::NAMESPACE, &pod, 30, namespace).await;
     }
 }
 
@@ -56,10 +56,16 @@ async fn all<K: Object + Resource<Scope = NamespaceResourceScope>>(client: &Clie
     }
 }
 
-async fn log(client: &Client, namespace: &str, pod: &Pod, lines: i64) {
-    let tail = LogParams { tail_lines: Some(lines), ..LogParams::default() };
+/// The last lines that mention `about`, cut where they become long.
+async fn log(client: &Client, namespace: &str, pod: &Pod, count: usize, about: &str) {
+    let tail = LogParams { tail_lines: Some(1000), ..LogParams::default() };
     match Api::<Pod>::namespaced(client.clone(), namespace).logs(&pod.name_any(), &tail).await {
-        Ok(text) => text.lines().for_each(|line| println!("  | {line}")),
+        Ok(text) => {
+            let lines: Vec<&str> = text.lines().filter(|line| line.contains(about)).collect();
+            for line in &lines[lines.len().saturating_sub(count)..] {
+                println!("  | {}", line.chars().take(600).collect::<String>());
+            }
+        }
         Err(cause) => println!("  no log: {cause}"),
     }
 }

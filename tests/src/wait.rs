@@ -44,6 +44,7 @@ pub async fn until_list<K: Object>(
 ) -> Vec<K> {
     let config = watcher::Config { label_selector: selected.label_selector, ..watcher::Config::default() };
     let mut seen = BTreeMap::new();
+    let key = |object: &K| (object.namespace(), object.name_any());
     let watching = async {
         let mut events = std::pin::pin!(watcher(api.clone(), config));
         let mut listed = false;
@@ -55,10 +56,10 @@ pub async fn until_list<K: Object>(
                 }
                 Some(watcher::Event::InitDone) => listed = true,
                 Some(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
-                    seen.insert(object.name_any(), object);
+                    seen.insert(key(&object), object);
                 }
                 Some(watcher::Event::Delete(object)) => {
-                    seen.remove(&object.name_any());
+                    seen.remove(&key(&object));
                 }
                 None => panic!("the watch ended before {what}"),
             }

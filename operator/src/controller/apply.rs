@@ -131,18 +131,25 @@ async fn child<K: Child>(wanted: K, stream: &SseStream, cx: &Context) -> Result<
         Some(live) => Some(live),
         None => api.get_opt(&name).await.map_err(|source| failed("get", &wanted, source))?.map(Arc::new),
     };
-    if let Some(live) = live {
+    if let Some(live) = &live {
         ours(live.as_ref(), stream)?;
-        if cx.memory.settled(stream, kind, &name, fingerprint(&sent, &json(&live)?)) {
-            return Ok((*live).clone());
+        if cx.memory.settled(stream, kind, &name, fingerprint(&sent, &json(live)?)) {
+            return Ok((**live).clone());
         }
     }
     tracing::info!(namespace = stream.metadata.namespace, stream = stream.metadata.name, kind, name, "applying");
     cx.metrics.write(kind, "apply");
-    let answer = api
-        .patch(&name, &PatchParams::apply(NAME).force(), &Patch::Apply(&wanted))
-        .await
-        .map_err(|source| failed("apply", &wanted, source))?;
+    let answer = match api.patch(&name, &PatchParams::apply(NAME).force(), &Patch::Apply(&wanted)).await {
+        // Someone changed what identifies an entry of a list, a Service's port say: the server keeps theirs beside
+        // ours, and finds that the two do not agree. A merge patch replaces the list as a whole.
+        Err(kube::Error::Api(refused)) if refused.code == 422 && live.is_some() => {
+            cx.metrics.write(kind, "patch");
+            let params = PatchParams { field_manager: Some(NAME.into()), ..Default::default() };
+            api.patch(&name, &params, &Patch::Merge(&sent)).await
+        }
+        answer => answer,
+    };
+    let answer = answer.map_err(|source| failed("apply", &wanted, source))?;
     cx.memory.applied(stream, kind, &name, fingerprint(&sent, &json(&answer)?));
     Ok(answer)
 }

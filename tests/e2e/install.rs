@@ -1,20 +1,22 @@
 //! The chart on a cluster: two operators, a leader that can be lost, a CRD that outlives the release.
 
+use std::{fs, process::Command};
+
 use k8s_openapi::{
     api::core::v1::Pod, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams},
-};
-use serde_json::json;
+use kube::{Api, api::DeleteParams};
+use serde_json::{Value, json};
 use ssefleet_tests::{
-    Cluster, Must, cluster, cluster_alone, manifest,
+    Cluster, Must, cluster, cluster_alone,
+    helm::chart,
+    manifest,
     operator::{Metrics, leader, operators},
     release,
-    stream::{STARTUP, is},
+    stream::{Child, STARTUP, is},
     wait,
 };
+use tempfile::TempDir;
 
 const CRD: &str = "ssestreams.ssefleet.dev";
 
@@ -59,29 +61,38 @@ async fn the_crd_and_the_streams_survive_an_uninstall_and_the_crd_is_upgraded() 
     release::uninstall().await.must("uninstall the release");
     assert!(crds(&cluster).get_opt(CRD).await.must("read the CRD").is_some(), "the CRD is gone");
     assert!(is(&stream.get().await, "Ready", "True"));
-    let uids =
-        |children: &[ssefleet_tests::stream::Child]| -> Vec<_> { children.iter().map(|c| c.uid.clone()).collect() };
+    let uids = |children: &[Child]| -> Vec<_> { children.iter().map(|child| child.uid.clone()).collect() };
     assert_eq!(uids(&stream.children().await), uids(&before), "children went with the release");
 
-    // As if the CRD had been left by an older version, which had one field less.
-    let older = json!([{"op": "remove", "path": format!("{SCHEMA}/properties/path")}]);
-    let older: Patch<()> = Patch::Json(serde_json::from_value(older).must("write a patch"));
-    crds(&cluster).patch(CRD, &PatchParams::default(), &older).await.must("take a field from the CRD");
+    let older = older_chart();
+    release::upgrade(&cluster.access, older.path()).await.must("install an older chart");
+    wait::until(&crds(&cluster), CRD, "the CRD is the older one", STARTUP, |crd| !has_url_column(crd)).await;
+    release::upgrade(&cluster.access, &chart()).await.must("upgrade to this chart");
+    wait::until(&crds(&cluster), CRD, "the CRD is this one", STARTUP, has_url_column).await;
 
-    release::upgrade(&cluster.access).await.must("install the release again");
-    let upgraded = "the CRD has the field again";
-    wait::until(&crds(&cluster), CRD, upgraded, STARTUP, |crd| crd.is_some_and(has_path)).await;
     stream.edit_spec(json!({"path": "/upgraded"})).await;
     stream.ready().await;
 }
 
-const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
+/// This chart, as if an older one: its CRD does not print the column URL yet.
+fn older_chart() -> TempDir {
+    let folder = tempfile::tempdir().must("make a folder");
+    let copied = Command::new("cp").arg("-r").arg(chart().join(".")).arg(folder.path()).status();
+    assert!(copied.must("copy the chart").success(), "could not copy the chart");
+    let path = folder.path().join("files/ssestreams.yaml");
+    let text = fs::read_to_string(&path).must("read the CRD");
+    let mut crd: Value = serde_saphyr::from_str(&text).must("parse the CRD");
+    let columns = crd["spec"]["versions"][0]["additionalPrinterColumns"].as_array_mut().must("find the columns");
+    columns.retain(|column| column["name"] != "URL");
+    fs::write(&path, crd.to_string()).must("write the CRD");
+    folder
+}
+
+fn has_url_column(crd: Option<&CustomResourceDefinition>) -> bool {
+    let columns = crd.and_then(|crd| crd.spec.versions[0].additional_printer_columns.as_deref()).unwrap_or_default();
+    columns.iter().any(|column| column.name == "URL")
+}
 
 fn crds(cluster: &Cluster) -> Api<CustomResourceDefinition> {
     Api::all(cluster.access.client.clone())
-}
-
-fn has_path(crd: &CustomResourceDefinition) -> bool {
-    let crd = serde_json::to_value(crd).must(format_args!("read {}", crd.name_any()));
-    crd.pointer(SCHEMA).is_some_and(|spec| spec["properties"]["path"].is_object())
 }

@@ -6,7 +6,6 @@ use k8s_openapi::{
         apps::v1::Deployment,
         core::v1::{ConfigMap, Service},
         networking::v1::Ingress,
-        policy::v1::PodDisruptionBudget,
     },
 };
 use kube::{
@@ -37,7 +36,7 @@ async fn a_hand_edited_child_is_repaired_and_a_deleted_one_is_made_again() {
     made_again::<Deployment>(&stream).await;
     made_again::<ConfigMap>(&stream).await;
     made_again::<Service>(&stream).await;
-    made_again::<PodDisruptionBudget>(&stream).await;
+    made_again::<Ingress>(&stream).await;
     stream.ready().await;
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 use k8s_openapi::api::core::v1::{Namespace as KubeNamespace, Secret};
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use ssefleet_crds::SseStream;
@@ -71,6 +71,9 @@ impl Drop for Namespace {
                 if failed {
                     report::print(&client, &name).await;
                 }
+                // Streams first: a namespace that ends takes them last, and the operator would try to repair them until then.
+                let streams: Api<SseStream> = Api::namespaced(client.clone(), &name);
+                streams.delete_collection(&DeleteParams::default(), &ListParams::default()).await.ok();
                 let namespaces: Api<KubeNamespace> = Api::all(client);
                 if let Err(cause) = namespaces.delete(&name, &DeleteParams::default()).await {
                     eprintln!("namespace {name} is left behind: {cause}");

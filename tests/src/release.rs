@@ -1,5 +1,7 @@
 //! The chart, installed once for all tests of a run.
 
+use std::{fs::File, path::Path};
+
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api,
@@ -8,7 +10,11 @@ use kube::{
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::{cluster::Access, helm::helm, must::Must};
+use crate::{
+    cluster::Access,
+    helm::{chart, helm, repository},
+    must::Must,
+};
 
 /// The release's name, and the name of its Deployment.
 pub const NAME: &str = "ssefleet";
@@ -20,6 +26,7 @@ static INSTALLED: OnceCell<Result<(), String>> = OnceCell::const_new();
 /// Installs or upgrades the release if no test of this run has done so yet.
 pub(crate) async fn installed(access: &Access) {
     let outcome = INSTALLED.get_or_init(|| async {
+        only_run().await?;
         let namespaces: Api<Namespace> = Api::all(access.client.clone());
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
             "name": NAMESPACE,
@@ -29,15 +36,30 @@ pub(crate) async fn installed(access: &Access) {
             .patch(NAMESPACE, &PatchParams::apply("e2e").force(), &Patch::Apply(&namespace))
             .await
             .map_err(|cause| format!("namespace {NAMESPACE}: {cause}"))?;
-        upgrade(access).await
+        upgrade(access, &chart()).await
     });
     outcome.await.as_ref().must("install the chart");
 }
 
-/// `helm upgrade --install`; returns when the operators are ready.
-pub async fn upgrade(access: &Access) -> Result<(), String> {
+/// Waits until no other run of the tests is under way in this tree, as two would disturb each other; from then on, this
+/// is the one, until its process ends.
+async fn only_run() -> Result<(), String> {
+    let path = repository().join("target/e2e.lock");
+    let lock = File::create(&path).map_err(|cause| format!("{}: {cause}", path.display()))?;
+    if lock.try_lock().is_err() {
+        eprintln!("waiting for another run of these tests");
+    }
+    let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+    let lock = locked.map_err(|cause| cause.to_string())?.map_err(|cause| format!("{}: {cause}", path.display()))?;
+    std::mem::forget(lock); // never unlocked by this process
+    Ok(())
+}
+
+/// `helm upgrade --install` from the chart in this folder; returns when the operators are ready.
+pub async fn upgrade(access: &Access, chart: &Path) -> Result<(), String> {
+    let chart = chart.display().to_string();
     let mut arguments: Vec<String> =
-        ["upgrade", "--install", NAME, "charts/ssefleet", "--namespace", NAMESPACE, "--wait", "--timeout", "3m"]
+        ["upgrade", "--install", NAME, &chart, "--namespace", NAMESPACE, "--wait", "--timeout", "3m"]
             .map(str::to_owned)
             .into();
     if let Some(values) = &access.settings.values {

@@ -118,7 +118,12 @@ impl Reader {
         let mut received = Vec::new();
         for number in numbers {
             let next = self.next().await;
-            assert_eq!(next.number(), number, "an event is missing or repeated; got {:?}", next.event);
+            assert!(
+                next.event.data == number.to_string(),
+                "{number} is missing or came before; from {} came {:?}",
+                self.pod(),
+                next.event
+            );
             received.push(next);
         }
         received

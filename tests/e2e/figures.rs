@@ -52,6 +52,7 @@ async fn a_thousand_subscribers_get_each_event_once_and_in_order() {
     let here = cluster.namespace("thousand").await;
     let stream = here.apply(manifest::quickstart()).await;
     stream.ready().await;
+    drop(stream.subscribe_to_each_node(2).await); // from now on the ingress spreads them
     let connecting = iter(0..SUBSCRIBERS).map(|_| stream.subscribe()).buffer_unordered(50);
     let mut readers: Vec<Reader> = connecting.collect().await;
     let mut spread: BTreeMap<String, usize> = BTreeMap::new();

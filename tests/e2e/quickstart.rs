@@ -1,17 +1,9 @@
 //! The first thing a user does: apply the quickstart, publish, subscribe.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use serde_json::json;
-use ssefleet_tests::{
-    cluster, figures, manifest,
-    sse::reader::Reader,
-    stream::{REACTION, Stream},
-};
-use tokio::time::sleep;
+use ssefleet_tests::{cluster, figures, manifest};
 
 #[tokio::test]
 async fn an_event_reaches_the_subscribers_of_both_pods_through_the_ingress() {
@@ -27,35 +19,13 @@ async fn an_event_reaches_the_subscribers_of_both_pods_through_the_ingress() {
     assert_eq!(status.ready_replicas, 2);
     assert!(status.url.as_deref().is_some_and(|url| url.ends_with("/events")), "{:?}", status.url);
 
-    let mut readers = readers_of_both_pods(&stream).await;
+    let mut readers = stream.subscribe_to_each_node(2).await;
     let ids = stream.publisher().publish(&json!({"topic": "number", "event": "number", "data": "1"})).await.unwrap();
     for reader in &mut readers {
         let received = reader.expect(1..=1).await;
         assert_eq!(received[0].event.event, "number");
         assert_eq!(received[0].event.id, ids[0], "the publisher and the subscribers know it by the same id");
     }
-}
-
-/// A subscriber on each of the two pods. An ingress hears of a pod that has become ready a little later than the API
-/// server, and nothing tells when it has.
-async fn readers_of_both_pods(stream: &Stream) -> Vec<Reader> {
-    let nodes: BTreeSet<String> = stream.nodes(2).await.into_iter().collect();
-    let mut readers: Vec<Reader> = Vec::new();
-    let begun = Instant::now();
-    while readers.len() < nodes.len() {
-        assert!(
-            begun.elapsed() < REACTION,
-            "subscribers only get to {}: the ingress does not spread them",
-            readers[0].pod()
-        );
-        let reader = stream.subscribe().await;
-        if readers.iter().all(|other| other.pod() != reader.pod()) {
-            assert!(nodes.contains(reader.pod()), "{} is none of {nodes:?}", reader.pod());
-            readers.push(reader);
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
-    readers
 }
 
 #[tokio::test]

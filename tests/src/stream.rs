@@ -1,6 +1,9 @@
 //! A stream in the cluster, as its users see it: to wait for, edit, look behind, publish to and subscribe to.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -21,6 +24,8 @@ use ssefleet_crds::{
     SseStream,
     names::{self, Component},
 };
+
+use tokio::time::sleep;
 
 use crate::{
     cluster::{Access, Object},
@@ -157,6 +162,29 @@ impl Stream {
     /// A subscriber of the topic that [`publish_numbers`](Self::publish_numbers) uses, through the ingress.
     pub async fn subscribe(&self) -> Reader {
         self.subscribe_at("/events?topic=number").await
+    }
+
+    /// A subscriber on each of the stream's `count` nodes. An ingress hears of a node that has become ready a little
+    /// later than the API server, and nothing tells when it has.
+    pub async fn subscribe_to_each_node(&self, count: usize) -> Vec<Reader> {
+        let nodes = self.nodes(count).await;
+        let mut readers: Vec<Reader> = Vec::new();
+        let begun = Instant::now();
+        while readers.len() < count {
+            let spread = begun.elapsed() < REACTION;
+            assert!(
+                spread,
+                "of {nodes:?} subscribers only get to {:?}",
+                readers.iter().map(Reader::pod).collect::<Vec<_>>()
+            );
+            let reader = self.subscribe().await;
+            if readers.iter().all(|other| other.pod() != reader.pod()) {
+                assert!(nodes.iter().any(|node| node == reader.pod()), "{} is none of {nodes:?}", reader.pod());
+                readers.push(reader);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        readers
     }
 
     /// A subscriber through the ingress.

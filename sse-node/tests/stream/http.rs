@@ -81,13 +81,11 @@ async fn every_form_of_publication_arrives() {
 async fn silence_is_broken_by_heartbeats_that_carry_the_position() {
     let node = node(json!({"connections": {"heartbeatInterval": "1s"}})).await;
     let mut quiet = node.subscribe("/events?topic=quiet").await;
-    while !quiet.raw.contains("\n:\n\n") {
-        assert!(quiet.more().await);
-    }
+    let comment = quiet.until(|reader| reader.raw.contains("\n:\n\n")).await;
+    assert!(comment, "no heartbeat: {}", quiet.raw);
     let ids = node.publish(json!([{"topic": "busy", "data": 1}, {"topic": "busy", "data": 2}])).await;
-    while quiet.last_event_id() != ids[1] {
-        assert!(quiet.more().await);
-    }
+    let told = quiet.until(|reader| reader.last_event_id() == ids[1]).await;
+    assert!(told, "the position did not move: {}", quiet.raw);
     assert!(!quiet.raw.contains("data:"), "{}", quiet.raw);
 }
 

@@ -150,6 +150,16 @@ impl Reader {
         true
     }
 
+    /// Reads on until something holds; false if it does not for as long as a test waits.
+    pub async fn until(&mut self, holds: impl Fn(&Self) -> bool) -> bool {
+        let reading = async {
+            while !holds(self) {
+                assert!(self.more().await, "the stream is over");
+            }
+        };
+        timeout(PATIENCE, reading).await.is_ok()
+    }
+
     pub async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.events.pop_front() {

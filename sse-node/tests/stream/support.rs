@@ -160,13 +160,10 @@ impl Reader {
         timeout(PATIENCE, reading).await.is_ok()
     }
 
+    /// The next event; heartbeats in its place are not waited for without end.
     pub async fn next(&mut self) -> Event {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return event;
-            }
-            assert!(self.more().await, "the stream is over");
-        }
+        assert!(self.until(|reader| !reader.events.is_empty()).await, "no event came: {}", self.raw);
+        self.events.pop_front().unwrap()
     }
 
     /// The data of the next events.

@@ -23,7 +23,7 @@ pub struct Broker {
 
 impl Default for Broker {
     fn default() -> Self {
-        Self { memory: None, redis: Some(Redis { managed: Some(Managed::default()), external: None }) }
+        Self { memory: None, redis: Some(Redis { managed: Some(Managed::default()), ..Redis::default() }) }
     }
 }
 
@@ -43,6 +43,22 @@ pub struct Redis {
     /// A Redis that is there already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<External>,
+
+    /// A message that is PUBLISHed on this Redis channel reaches every connection of every node, live only:
+    /// without an id, and not kept. Default `sse-broadcast`; empty for none.
+    #[serde(default = "default_broadcast_channel")]
+    #[schemars(length(max = 200))]
+    pub broadcast_channel: String,
+}
+
+fn default_broadcast_channel() -> String {
+    "sse-broadcast".into()
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self { managed: None, external: None, broadcast_channel: default_broadcast_channel() }
+    }
 }
 
 /// The operator runs one Redis for this stream.

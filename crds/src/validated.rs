@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::{
     SseStream,
     broker::{self, ExternalTls, SecretKey},
+    connections::{RefuseWith, SlowConsumer},
     exposure,
     fleet::{Pod, Resources},
     units,
@@ -27,6 +28,8 @@ pub struct Stream {
     pub connections: Connections,
     pub history: History,
     pub broker: Broker,
+    /// The Redis channel whose messages reach every connection.
+    pub broadcast_channel: Option<String>,
     pub ingress: Option<exposure::Ingress>,
 }
 
@@ -43,12 +46,19 @@ pub struct Connections {
     pub max_per_pod: usize,
     pub heartbeat_interval: Duration,
     pub retry: Duration,
+    pub stale_after: Duration,
+    pub max_age: Duration,
+    pub slow_consumer: SlowConsumer,
+    pub max_lag: Duration,
+    pub refuse_with: RefuseWith,
 }
 
 /// How far back a subscriber can resume, and how large an event may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct History {
     pub max_events: usize,
+    pub max_age: Duration,
+    pub max_bytes: usize,
     pub max_event_bytes: usize,
 }
 
@@ -98,12 +108,13 @@ impl TryFrom<&SseStream> for Stream {
     fn try_from(object: &SseStream) -> Result<Self, Invalid> {
         let spec = &object.spec;
         let fleet = &spec.fleet;
-        let drain_timeout = duration("spec.fleet.drain.timeout", fleet.drain.timeout)?;
-        let heartbeat = duration("spec.connections.heartbeatInterval", spec.connections.heartbeat_interval)?;
-        let retry = duration("spec.connections.retry", spec.connections.retry)?;
-        let max_event_bytes = units::bytes(&spec.history.max_event_bytes)
-            .and_then(|n| usize::try_from(n).ok())
-            .ok_or_else(|| Invalid::new("spec.history.maxEventBytes", "must be a quantity, for example 256Ki"))?;
+        let connections = &spec.connections;
+        let time = |field: &str, value| duration(&format!("spec.{field}"), value);
+        let size = |field: &str, value| {
+            units::bytes(value)
+                .and_then(|n| usize::try_from(n).ok())
+                .ok_or_else(|| Invalid::new(format!("spec.{field}"), "must be a quantity, for example 256Ki"))
+        };
         Ok(Self {
             name: object
                 .metadata
@@ -113,15 +124,34 @@ impl TryFrom<&SseStream> for Stream {
             namespace: object.metadata.namespace.clone().unwrap_or_else(|| "default".into()),
             path: spec.path.clone(),
             replicas: fleet.replicas,
-            drain: Drain { timeout: drain_timeout, reconnects_per_second: fleet.drain.reconnects_per_second.max(1) },
+            drain: Drain {
+                timeout: time("fleet.drain.timeout", fleet.drain.timeout)?,
+                reconnects_per_second: fleet.drain.reconnects_per_second.max(1),
+            },
             pod: fleet.pod.clone(),
             connections: Connections {
-                max_per_pod: spec.connections.max_per_pod as usize,
-                heartbeat_interval: heartbeat,
-                retry,
+                max_per_pod: connections.max_per_pod as usize,
+                heartbeat_interval: time("connections.heartbeatInterval", connections.heartbeat_interval)?,
+                retry: time("connections.retry", connections.retry)?,
+                stale_after: time("connections.staleAfter", connections.stale_after)?,
+                max_age: time("connections.maxAge", connections.max_age)?,
+                slow_consumer: connections.slow_consumer,
+                max_lag: time("connections.maxLag", connections.max_lag)?,
+                refuse_with: connections.refuse_with,
             },
-            history: History { max_events: spec.history.max_events as usize, max_event_bytes },
+            history: History {
+                max_events: spec.history.max_events as usize,
+                max_age: time("history.maxAge", spec.history.max_age)?,
+                max_bytes: size("history.maxBytes", &spec.history.max_bytes)?,
+                max_event_bytes: size("history.maxEventBytes", &spec.history.max_event_bytes)?,
+            },
             broker: Broker::try_from(&spec.broker)?,
+            broadcast_channel: spec
+                .broker
+                .redis
+                .as_ref()
+                .map(|redis| redis.broadcast_channel.clone())
+                .filter(|channel| !channel.is_empty()),
             ingress: spec.exposure.as_ref().and_then(|exposure| exposure.ingress.clone()),
         })
     }

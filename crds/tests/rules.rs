@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 use ssefleet_crds::{
-    Stream, manifest,
+    Stream,
+    connections::SlowConsumer,
+    manifest,
     validated::{Broker, Invalid},
 };
 
@@ -30,7 +32,14 @@ fn an_empty_spec_works_and_has_the_defaults() {
     let stream = read(&json!({"name": "quotes"}), &json!({})).unwrap();
     assert_eq!((stream.path.as_str(), stream.replicas, stream.namespace.as_str()), ("/events", 2, "default"));
     assert_eq!((stream.connections.max_per_pod, stream.connections.heartbeat_interval.as_secs()), (1000, 15));
+    assert_eq!(
+        (stream.connections.slow_consumer, stream.connections.max_lag.as_secs()),
+        (SlowConsumer::Disconnect, 60)
+    );
+    assert_eq!((stream.connections.stale_after.as_secs(), stream.connections.max_age.as_secs()), (300, 3600));
     assert_eq!((stream.history.max_events, stream.history.max_event_bytes), (10_000, 256 << 10));
+    assert_eq!((stream.history.max_bytes, stream.history.max_age.as_secs()), (64 << 20, 3600));
+    assert_eq!(stream.broadcast_channel.as_deref(), Some("sse-broadcast"));
     assert!(matches!(stream.broker, Broker::ManagedRedis(redis) if redis.storage == 1 << 30));
     assert_eq!(stream.ingress, None);
 }

@@ -38,7 +38,11 @@ pub(super) fn manifest(object: &SseStream, stream: &Stream) -> Result<String, Bo
 fn managed(stream: &Stream) -> broker::Redis {
     let url = format!("redis://{}.{}.svc:6379", names::redis(&stream.name), stream.namespace);
     let password_secret_ref = Some(password(&stream.name));
-    broker::Redis { managed: None, external: Some(External { url, password_secret_ref, ..Default::default() }) }
+    broker::Redis {
+        external: Some(External { url, password_secret_ref, ..Default::default() }),
+        managed: None,
+        broadcast_channel: stream.broadcast_channel.clone().unwrap_or_default(),
+    }
 }
 
 fn yaml(document: &impl Serialize) -> Result<String, Box<dyn std::error::Error>> {

@@ -1,6 +1,15 @@
 //! What a node is to do: the manifest it was given, and what only the place where it runs can say.
+//!
+//! The manifest may change while the node runs; [`Current`] is what holds now, and [`watch`] keeps it so.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+use serde_json::{Value, json};
 
 use ssefleet_crds::{
     Stream,
@@ -8,12 +17,15 @@ use ssefleet_crds::{
     manifest, names,
     validated::{Broker as Where, Invalid},
 };
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::broker::{
-    Broker,
-    memory::Memory,
-    redis::{Address, Redis},
+use crate::{
+    broker::{
+        Broker,
+        memory::Memory,
+        redis::{Address, Redis},
+    },
+    fanout::hub::Hub,
 };
 
 /// Why a node can't start.
@@ -67,4 +79,90 @@ pub fn broker(stream: &Stream, redis: Option<&str>, secrets: &Path) -> Result<Ar
     };
     info!(url = address.url, "events live in Redis");
     Ok(Arc::new(Redis::new(address, names::log_key(&stream.namespace, &stream.name), max_events)))
+}
+
+/// The stream as it is declared now.
+pub struct Current(RwLock<State>);
+
+struct State {
+    stream: Arc<Stream>,
+    loaded: jiff::Timestamp,
+    /// Why the file is not what holds, if it is not.
+    error: Option<String>,
+    /// Fields that were changed and can't change while the node runs.
+    needs_restart: Vec<&'static str>,
+}
+
+impl Current {
+    pub fn new(stream: Stream) -> Arc<Self> {
+        let loaded = jiff::Timestamp::now();
+        let state = State { stream: Arc::new(stream), loaded, error: None, needs_restart: Vec::new() };
+        Arc::new(Self(RwLock::new(state)))
+    }
+
+    pub fn get(&self) -> Arc<Stream> {
+        self.0.read().stream.clone()
+    }
+
+    /// For `/stats`.
+    pub fn report(&self) -> Value {
+        let state = self.0.read();
+        json!({"loaded": state.loaded.to_string(), "error": state.error, "needsRestart": state.needs_restart})
+    }
+
+    /// Takes over what can change while the node runs, and notes what can't.
+    pub fn change(&self, wanted: Stream) {
+        let now = self.get();
+        let mut needs_restart = Vec::new();
+        let mut keep = |field: &'static str, differs: bool| {
+            if differs {
+                needs_restart.push(field);
+            }
+        };
+        keep("metadata.name", wanted.name != now.name);
+        keep("metadata.namespace", wanted.namespace != now.namespace);
+        keep("spec.broker", wanted.broker != now.broker);
+        keep("spec.broker.redis.broadcastChannel", wanted.broadcast_channel != now.broadcast_channel);
+        if needs_restart.is_empty() {
+            info!("the manifest has changed and holds from now on");
+        } else {
+            warn!(fields = ?needs_restart, "the manifest has changed; these fields hold only after a restart");
+        }
+        let stream = Stream {
+            name: now.name.clone(),
+            namespace: now.namespace.clone(),
+            broker: now.broker.clone(),
+            broadcast_channel: now.broadcast_channel.clone(),
+            ..wanted
+        };
+        let loaded = jiff::Timestamp::now();
+        *self.0.write() = State { stream: Arc::new(stream), loaded, error: None, needs_restart };
+    }
+}
+
+/// How often the manifest is looked at. A kubelet takes up to a minute to bring a new one.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Follows the manifest for ever. One that is bad changes nothing.
+pub async fn watch(file: PathBuf, current: Arc<Current>, hub: Arc<Hub>) {
+    let mut known = std::fs::read(&file).ok();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let found = std::fs::read(&file).ok();
+        if found == known {
+            continue;
+        }
+        known = found;
+        match read(&file) {
+            Ok(stream) => {
+                current.change(stream);
+                let stream = current.get();
+                hub.reconfigure(&stream.history, &stream.connections);
+            }
+            Err(error) => {
+                warn!(%error, "the manifest has changed and can't be used: the one before still holds");
+                current.0.write().error = Some(error.to_string());
+            }
+        }
+    }
 }

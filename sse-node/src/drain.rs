@@ -1,84 +1,119 @@
 //! Letting go of connections at a declared rate when the node is to stop.
 //!
-//! Every stream waits for its turn to close; turns are handed out once the drain has begun. Until the last
-//! is closed the node still accepts, since a proxy may not have heard yet: whoever comes now is served, gets
-//! a turn like the others, and comes back elsewhere.
+//! At once the node is not ready. Proxies need a moment to hear of it, and until then whoever comes is served;
+//! then the node accepts no more, and ends its streams at the declared rate, so that those who come back do
+//! not come in a wave. At the deadline what is left is closed.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, time};
+use ssefleet_crds::validated;
+use tokio::{sync::Notify, time};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
 
-/// Whether the node is to stop, and whose turn it is to go.
+use crate::{
+    Stop,
+    fanout::hub::Hub,
+    metrics::{Closed, Metrics},
+};
+
+/// Whether the node is to stop.
+#[derive(Default)]
 pub struct Drain {
     begun: AtomicBool,
-    turns: Semaphore,
-}
-
-impl Default for Drain {
-    fn default() -> Self {
-        Self { begun: AtomicBool::new(false), turns: Semaphore::new(0) }
-    }
+    asked: Notify,
 }
 
 impl Drain {
-    /// From here on the node is not ready.
-    pub fn begin(&self) {
-        self.begun.store(true, Ordering::Release);
-    }
-
     pub fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
     }
 
-    /// Waits until this stream is to close.
-    pub async fn turn_to_close(&self) {
-        if let Ok(turn) = self.turns.acquire().await {
-            turn.forget();
-        }
+    /// Asks for it, as a signal would.
+    pub fn ask(&self) {
+        self.asked.notify_one();
     }
 
-    /// Hands out turns at the declared rate, for ever.
-    pub async fn hand_out_turns(&self, per_second: u32) {
-        const TICK: Duration = Duration::from_millis(20);
-        let mut ticks = time::interval(TICK);
-        let mut owed = 0.0;
-        loop {
-            ticks.tick().await;
-            owed += f64::from(per_second) * TICK.as_secs_f64();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
-            let now = owed as usize;
-            owed = owed.fract();
-            // Turns are not saved up: a stream that comes late waits for its own.
-            let unused = self.turns.available_permits();
-            self.turns.add_permits(now.saturating_sub(unused));
+    /// Waits until it is asked for.
+    pub async fn asked(&self) {
+        self.asked.notified().await;
+    }
+
+    /// Lets go of all connections. Returns when there are none, or at the deadline.
+    pub async fn run(
+        &self,
+        why: Stop,
+        declared: validated::Drain,
+        hub: &Hub,
+        metrics: &Metrics,
+        conversations: &TaskTracker,
+        finish: &CancellationToken,
+    ) {
+        let deadline = time::Instant::now() + declared.timeout;
+        self.begun.store(true, Ordering::Release);
+        info!(?why, connections = metrics.connections.get(), "draining");
+        if why != Stop::Interrupted {
+            time::sleep(leave_the_proxies(declared.timeout)).await;
+        }
+        finish.cancel();
+        conversations.close();
+        let empty = async {
+            while metrics.connections.get() > 0 {
+                time::sleep(TICK).await;
+            }
+            conversations.wait().await;
+        };
+        tokio::select! {
+            () = empty => info!("all connections are closed"),
+            () = close_at(declared.reconnects_per_second, |count| hub.close_some(count, Closed::Drained)) => {}
+            () = time::sleep_until(deadline) => {
+                warn!(left = metrics.connections.get(), "the drain timeout is over: what is left is closed at once");
+            }
         }
     }
 }
 
+const TICK: Duration = Duration::from_millis(20);
+
+/// Closes so many a second, for ever.
+async fn close_at(per_second: u32, close: impl Fn(usize)) {
+    let mut ticks = time::interval(TICK);
+    let mut owed = 0.0;
+    loop {
+        ticks.tick().await;
+        owed += f64::from(per_second) * TICK.as_secs_f64();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+        let now = owed as usize;
+        owed = owed.fract();
+        if now > 0 {
+            close(now);
+        }
+    }
+}
+
+/// How long proxies get to hear that a pod has left the endpoints. Nothing tells when they have; in practice
+/// it takes about a second.
+fn leave_the_proxies(drain_timeout: Duration) -> Duration {
+    (drain_timeout / 10).min(Duration::from_secs(5))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::cell::Cell;
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn streams_close_at_the_declared_rate() {
-        let drain = Arc::new(Drain::default());
-        let streams: tokio::task::JoinSet<()> = (0..100)
-            .map(|_| {
-                let drain = drain.clone();
-                async move { drain.turn_to_close().await }
-            })
-            .collect();
-        let begun = time::Instant::now();
-        tokio::select! {
-            () = drain.hand_out_turns(50) => {}
-            _ = streams.join_all() => {}
+        for rate in [1, 49, 50, 51, 1000] {
+            let closed = Cell::new(0);
+            let closing = close_at(rate, |count| closed.set(closed.get() + count));
+            assert!(time::timeout(Duration::from_millis(10_010), closing).await.is_err());
+            let (closed, due) = (closed.get(), rate as usize * 10);
+            assert!(closed.abs_diff(due) <= 1 + due / 100, "{closed} at {rate} a second");
         }
-        let took = begun.elapsed();
-        assert!(took > Duration::from_millis(1900) && took < Duration::from_millis(2100), "{took:?}");
     }
 }

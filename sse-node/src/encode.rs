@@ -3,15 +3,74 @@
 //!
 //! Pure: no I/O, no clock. A frame is encoded once and shared by every connection.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, io::Write as _, time::Duration};
 
 use bytes::Bytes;
 
 use crate::event::{Event, Position};
 
+/// Text of an event stream as it lies in memory once and goes out to many: with the size line and the line
+/// end of an HTTP/1.1 chunk (RFC 9112, 7.1) around it, which other framings leave out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    chunk: Bytes,
+    /// How long the size line is.
+    head: u8,
+}
+
+/// How a connection marks where a piece of the body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// HTTP/1.1: chunked.
+    Chunked,
+    /// HTTP/1.0 (the body ends with the connection), and whatever does its own framing below us.
+    Plain,
+}
+
+impl Frame {
+    pub fn new(text: &str) -> Self {
+        let mut chunk = Vec::with_capacity(text.len() + 12);
+        // Writing to memory can't fail.
+        let _ = write!(chunk, "{:x}\r\n", text.len());
+        let head = u8::try_from(chunk.len()).unwrap_or(u8::MAX);
+        chunk.extend_from_slice(text.as_bytes());
+        chunk.extend_from_slice(b"\r\n");
+        Self { chunk: chunk.into(), head }
+    }
+
+    /// What is written to a connection of this framing.
+    pub fn bytes(&self, framing: Framing) -> &[u8] {
+        match framing {
+            Framing::Chunked => &self.chunk,
+            Framing::Plain => &self.chunk[usize::from(self.head)..self.chunk.len() - 2],
+        }
+    }
+
+    /// The rest of [`Frame::bytes`] from some byte on, to keep for later.
+    pub fn rest(&self, framing: Framing, from: usize) -> Bytes {
+        match framing {
+            Framing::Chunked => self.chunk.slice(from..),
+            Framing::Plain => self.chunk.slice(usize::from(self.head) + from..self.chunk.len() - 2),
+        }
+    }
+
+    /// The bytes of memory that it takes.
+    pub fn size(&self) -> usize {
+        self.chunk.len()
+    }
+}
+
+/// What ends a body of this framing when the connection is closed in order.
+pub fn end(framing: Framing) -> &'static [u8] {
+    match framing {
+        Framing::Chunked => b"0\r\n\r\n",
+        Framing::Plain => b"",
+    }
+}
+
 /// The frame of one event. CR, LF and CRLF within the data each end a line, as a parser would read them, so
 /// no data can begin a field of its own; `event` and `topic` were checked when they were published.
-pub fn event(event: &Event) -> Bytes {
+pub fn event(event: &Event) -> Frame {
     let new = &event.new;
     let mut frame = String::with_capacity(new.data.len() + 64);
     let _ = writeln!(frame, "id: {}", event.position);
@@ -20,38 +79,53 @@ pub fn event(event: &Event) -> Bytes {
     }
     data(&mut frame, &new.data);
     frame.push('\n');
-    frame.into()
+    Frame::new(&frame)
 }
 
 /// What a stream begins with: how long to wait before a reconnect, and the position it begins at. The id
 /// stands in a block without data, which sets the client's last event id and dispatches nothing; so a
 /// client that loses the connection before its first event still misses nothing.
-pub fn greeting(retry: Duration, at: Position) -> Bytes {
-    format!("retry: {}\nid: {at}\n\n", retry.as_millis()).into()
+pub fn greeting(retry: Duration, at: Position) -> Frame {
+    Frame::new(&format!("retry: {}\nid: {at}\n\n", retry.as_millis()))
 }
 
 /// A sign of life. When events of other topics have passed, it carries the position, so that a client of a
 /// quiet topic does not come back with an id that has long left the history.
-pub fn heartbeat(moved_to: Option<Position>) -> Bytes {
+pub fn heartbeat(moved_to: Option<Position>) -> Frame {
     match moved_to {
-        Some(position) => format!("id: {position}\n\n").into(),
-        None => Bytes::from_static(b":\n\n"),
+        Some(position) => Frame::new(&format!("id: {position}\n\n")),
+        None => Frame::new(":\n\n"),
     }
 }
 
-/// The last words of a stream that the node ends.
-pub fn farewell(retry: Duration, why: &str) -> Bytes {
-    format!("retry: {}\n: {why}\n\n", retry.as_millis()).into()
+/// The last words of a stream that the node ends, or that it never began.
+pub fn farewell(retry: Duration, why: &str) -> Frame {
+    Frame::new(&format!("retry: {}\n: {why}\n\n", retry.as_millis()))
 }
 
-/// Events that this subscriber can no longer get: `missed` of all topics, `next` comes next.
-pub fn gap(missed: u64, next: Position) -> Bytes {
-    format!("id: {}\nevent: gap\ndata: {{\"missed\":{missed}}}\n\n", next.before()).into()
+/// Why a subscriber does not get some events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// The history no longer has them: so many of all topics.
+    Expired(u64),
+    /// It lagged too far and skips them: so many of its topics, and of all where the history had let go of them.
+    Slow(u64),
+}
+
+/// Events that this subscriber does not get; `next` comes next.
+pub fn gap(missed: Missed, next: Position) -> Frame {
+    let (missed, reason) = match missed {
+        Missed::Expired(n) => (n, "expired"),
+        Missed::Slow(n) => (n, "slow"),
+    };
+    let id = next.before();
+    Frame::new(&format!("id: {id}\nevent: gap\ndata: {{\"missed\":{missed},\"reason\":\"{reason}\"}}\n\n"))
 }
 
 /// The log is not the one that the subscriber's last event id is from: how much it missed is unknown.
-pub fn reset(next: Position) -> Bytes {
-    format!("id: {}\nevent: reset\ndata: {{\"reason\":\"the log began anew\"}}\n\n", next.before()).into()
+pub fn reset(next: Position) -> Frame {
+    let id = next.before();
+    Frame::new(&format!("id: {id}\nevent: reset\ndata: {{\"reason\":\"the log began anew\"}}\n\n"))
 }
 
 fn data(frame: &mut String, data: &str) {
@@ -75,9 +149,13 @@ mod tests {
     use super::*;
     use crate::event::NewEvent;
 
-    fn frame(event: Option<&str>, data: &str) -> Bytes {
+    fn text(frame: &Frame) -> &str {
+        std::str::from_utf8(frame.bytes(Framing::Plain)).unwrap()
+    }
+
+    fn frame(event: Option<&str>, data: &str) -> String {
         let new = NewEvent { topic: "t".into(), event: event.map(Into::into), data: data.into() };
-        super::event(&Event { position: Position::new(35, 7), new })
+        text(&super::event(&Event { position: Position::new(35, 7), new })).into()
     }
 
     #[test]
@@ -92,9 +170,20 @@ mod tests {
             frame(None, "x\nid: forged\n\nevent: forged"),
             "id: z-7\ndata: x\ndata: id: forged\ndata: \ndata: event: forged\n\n"
         );
-        assert_eq!(greeting(Duration::from_secs(3), Position::new(35, 7)), "retry: 3000\nid: z-7\n\n");
-        assert_eq!(heartbeat(None), ":\n\n");
-        assert_eq!(gap(3, Position::new(35, 7)), "id: z-6\nevent: gap\ndata: {\"missed\":3}\n\n");
+        let at = Position::new(35, 7);
+        assert_eq!(text(&greeting(Duration::from_secs(3), at)), "retry: 3000\nid: z-7\n\n");
+        assert_eq!(text(&heartbeat(None)), ":\n\n");
+        let gap = gap(Missed::Expired(3), at);
+        assert_eq!(text(&gap), "id: z-6\nevent: gap\ndata: {\"missed\":3,\"reason\":\"expired\"}\n\n");
+    }
+
+    #[test]
+    fn one_copy_serves_both_framings() {
+        let frame = heartbeat(None);
+        assert_eq!(frame.bytes(Framing::Chunked), b"3\r\n:\n\n\r\n");
+        assert_eq!(frame.rest(Framing::Chunked, 4), b"\n\n\r\n".as_slice());
+        assert_eq!(frame.rest(Framing::Plain, 1), b"\n\n".as_slice());
+        assert!(Frame::new(&"x".repeat(300)).bytes(Framing::Chunked).starts_with(b"12c\r\nx"));
     }
 
     proptest! {
@@ -102,7 +191,7 @@ mod tests {
         #[test]
         fn a_parser_reads_what_was_published(data in "[a-z: \r\n\u{feff}é]{0,60}") {
             let mut parser = Parser::new("");
-            let events = parser.feed(&frame(None, &data));
+            let events = parser.feed(frame(None, &data).as_bytes());
             prop_assert_eq!(events.len(), 1);
             prop_assert_eq!(&events[0].data, &data.replace("\r\n", "\n").replace('\r', "\n"));
             prop_assert_eq!(events[0].id.as_str(), "z-7");

@@ -22,6 +22,12 @@ impl Position {
         Self { epoch, seq }
     }
 
+    /// The position just after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self { seq: self.seq.saturating_add(1), ..self }
+    }
+
     /// The position just before this one.
     #[must_use]
     pub fn before(self) -> Self {

@@ -2,8 +2,8 @@
 //!
 //! [`serve`] is the one way in: it takes a checked [`Stream`], a broker, three listeners and a signal to stop,
 //! and owns nothing global, so that tests run several nodes in one process. From a publisher to a subscriber:
-//! `http::publish` → `publication` → `broker` (the log) → `fanout::hub` (the ring) → `fanout::subscription` (a
-//! cursor) → `http::public`.
+//! `http::publish` → `publication` → `broker` (the log) → `fanout::hub` (the ring) → `fanout::shard` (cursors and
+//! sockets, which `http::public` handed over).
 
 pub mod broker;
 pub mod config;
@@ -16,16 +16,16 @@ pub mod http;
 pub mod metrics;
 pub mod publication;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc};
 
 use hyper::header::HeaderValue;
 use ssefleet_crds::Stream;
-use tokio::{net::TcpListener, time};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
 
 use crate::{
     broker::Broker,
+    config::Current,
     drain::Drain,
     fanout::hub::Hub,
     http::{admin::Admin, listen::listen, public::Public, publish::Publish},
@@ -44,75 +44,73 @@ pub struct Listeners {
 pub enum Stop {
     /// By Kubernetes: proxies still have to hear that the endpoint is gone.
     Terminated,
+    /// By the admin port, for which the same holds.
+    Drained,
     /// By whoever sits at the terminal.
     Interrupted,
 }
 
-/// Serves until `stop` resolves and the drain is over.
+/// Why a node can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error("can't start a thread for each core: {0}")]
+    Shards(#[source] io::Error),
+}
+
+/// Serves until `stop` resolves, or the admin port asks for it, and the drain is over. `file` is followed for
+/// changes.
 pub async fn serve(
     stream: Stream,
+    file: Option<PathBuf>,
     broker: Arc<dyn Broker>,
     node: Option<String>,
     listeners: Listeners,
     stop: impl Future<Output = Stop>,
-) -> Result<(), prometheus::Error> {
+) -> Result<(), ServeError> {
     let metrics = Metrics::new()?;
     let drain = Arc::new(Drain::default());
-    let hub = Arc::new(Hub::new(broker, stream.history.max_events, metrics.clone()));
+    let hub = Hub::start(broker, &stream.history, &stream.connections, metrics.clone());
+    let hub = Arc::new(hub.map_err(ServeError::Shards)?);
+    let current = Current::new(stream);
+    let finish = CancellationToken::new();
     let public = Public {
-        path: stream.path.clone(),
-        connections: stream.connections,
+        current: current.clone(),
+        hub: hub.clone(),
+        metrics: metrics.clone(),
+        finish: finish.clone(),
+        node: node.and_then(|name| HeaderValue::from_str(&name).ok()),
+        ids: 1.into(),
+    };
+    let publish = Publish { current: current.clone(), hub: hub.clone(), metrics: metrics.clone() };
+    let admin = Admin {
+        current: current.clone(),
         hub: hub.clone(),
         drain: drain.clone(),
         metrics: metrics.clone(),
-        node: node.and_then(|name| HeaderValue::from_str(&name).ok()),
+        errors: 0.into(),
     };
-    let publish =
-        Publish { max_event_bytes: stream.history.max_event_bytes, hub: hub.clone(), metrics: metrics.clone() };
-    let admin = Admin { hub: hub.clone(), drain: drain.clone(), metrics: metrics.clone(), errors: 0.into() };
 
-    let connections = TaskTracker::new();
-    let probes = TaskTracker::new();
-    let finish = CancellationToken::new();
+    let conversations = TaskTracker::new();
     let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(async move { hub.follow().await });
-    tasks.spawn(listen(listeners.public, Arc::new(public), connections.clone(), finish.clone()));
-    tasks.spawn(listen(listeners.publish, Arc::new(publish), connections.clone(), finish.clone()));
-    tasks.spawn(listen(listeners.admin, Arc::new(admin), probes, finish.clone()));
+    {
+        let hub = hub.clone();
+        tasks.spawn(async move { hub.follow().await });
+    }
+    if let Some(file) = file {
+        tasks.spawn(config::watch(file, current.clone(), hub.clone()));
+    }
+    tasks.spawn(listen(listeners.public, Arc::new(public), conversations.clone(), finish.clone()));
+    tasks.spawn(listen(listeners.publish, Arc::new(publish), conversations.clone(), finish.clone()));
+    // Probes and figures are answered to the end.
+    tasks.spawn(listen(listeners.admin, Arc::new(admin), TaskTracker::new(), CancellationToken::new()));
 
-    let why = stop.await;
-    drain_connections(&stream, why, &drain, &connections, &finish, &metrics).await;
-    // Dropping the tasks closes the listeners and the reader of the log.
+    let why = tokio::select! {
+        why = stop => why,
+        () = drain.asked() => Stop::Drained,
+    };
+    drain.run(why, current.get().drain, &hub, &metrics, &conversations, &finish).await;
+    // Dropping the tasks closes the listeners and the reader of the log, and the hub ends its shards.
     Ok(())
-}
-
-async fn drain_connections(
-    stream: &Stream,
-    why: Stop,
-    drain: &Drain,
-    connections: &TaskTracker,
-    finish: &CancellationToken,
-    metrics: &Metrics,
-) {
-    let deadline = time::Instant::now() + stream.drain.timeout;
-    drain.begin();
-    info!(?why, connections = metrics.connections.get(), "draining");
-    if why == Stop::Terminated {
-        time::sleep(leave_the_proxies(stream.drain.timeout)).await;
-    }
-    finish.cancel();
-    connections.close();
-    tokio::select! {
-        () = connections.wait() => info!("all connections are closed"),
-        () = drain.hand_out_turns(stream.drain.reconnects_per_second) => {}
-        () = time::sleep_until(deadline) => {
-            warn!(left = metrics.connections.get(), "the drain timeout is over: what is left is closed at once");
-        }
-    }
-}
-
-/// How long proxies get to hear that a pod has left the endpoints. Nothing tells when they have; in practice
-/// it takes about a second.
-fn leave_the_proxies(drain_timeout: Duration) -> Duration {
-    (drain_timeout / 10).min(Duration::from_secs(5))
 }

@@ -130,7 +130,7 @@ async fn run(serve: Serve) -> Result<(), Failed> {
         stream.namespace,
         stream.name,
     );
-    sse_node::serve(stream, broker, serve.node, listeners, stop)
+    sse_node::serve(stream, Some(serve.file), broker, serve.node, listeners, stop)
         .await
         .map_err(|error| Failed::Running(error.to_string()))
 }

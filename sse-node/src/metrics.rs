@@ -3,6 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use ssefleet_crds::connections::SlowConsumer;
 
 /// Shared by all parts of a node.
 #[derive(Clone)]
@@ -20,6 +21,9 @@ pub struct Inner {
     pub publish_refused: IntCounterVec,
     pub events_received: IntCounter,
     pub events_sent: IntCounter,
+    pub events_skipped: IntCounterVec,
+    pub broadcasts: IntCounter,
+    pub broadcasts_missed: IntCounter,
     pub bytes_sent: IntCounter,
     pub replays: IntCounter,
     pub gaps: IntCounter,
@@ -30,18 +34,41 @@ pub struct Inner {
     pub broker_errors: IntCounter,
 }
 
-/// How a stream ended.
+/// Why a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
     ByClient,
+    /// The connection broke, or its peer did not answer any more.
+    Dead,
     Drained,
+    /// The drain timeout was over.
+    Cut,
+    MaxAge,
+    Stale,
+    Lagging,
 }
 
 impl Closed {
     fn label(self) -> &'static str {
         match self {
             Self::ByClient => "client",
+            Self::Dead => "dead",
             Self::Drained => "drained",
+            Self::Cut => "cut",
+            Self::MaxAge => "max_age",
+            Self::Stale => "stale",
+            Self::Lagging => "lagging",
+        }
+    }
+
+    /// The last words of the stream.
+    pub fn to_the_client(self) -> &'static str {
+        match self {
+            Self::ByClient | Self::Dead => "goodbye",
+            Self::Drained | Self::Cut => "this node is about to stop; reconnect to another",
+            Self::MaxAge => "this connection is old enough; reconnect",
+            Self::Stale => "this connection has taken nothing for too long",
+            Self::Lagging => "this connection lags too far; reconnect and go on from your last event id",
         }
     }
 }
@@ -67,8 +94,8 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
-        let by_reason = |name: &str, help: &str| {
-            let counters = IntCounterVec::new(Opts::new(name, help), &["reason"])?;
+        let by = |label: &str, name: &str, help: &str| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(counters.clone()))?;
             Ok::<_, prometheus::Error>(counters)
         };
@@ -76,12 +103,15 @@ impl Metrics {
             connections: gauge("connections", "Subscribers that are connected")?,
             connections_opened: counter("connections_opened_total", "Streams begun")?,
             connections_resumed: counter("connections_resumed_total", "Streams begun with a last event id")?,
-            connections_closed: by_reason("connections_closed_total", "Streams ended, by reason")?,
-            connections_refused: by_reason("connections_refused_total", "Subscriptions refused, by reason")?,
+            connections_closed: by("reason", "connections_closed_total", "Streams ended, by reason")?,
+            connections_refused: by("reason", "connections_refused_total", "Subscriptions refused, by reason")?,
             events_published: counter("events_published_total", "Events taken into the log by way of this node")?,
-            publish_refused: by_reason("publish_refused_total", "Publications refused, by reason")?,
+            publish_refused: by("reason", "publish_refused_total", "Publications refused, by reason")?,
             events_received: counter("events_received_total", "Events that came from the log")?,
             events_sent: counter("events_sent_total", "Events sent, counted once for each subscriber")?,
+            events_skipped: by("policy", "events_skipped_total", "Events not sent to subscribers that lag, by policy")?,
+            broadcasts: counter("broadcasts_total", "Messages that came by the broadcast channel")?,
+            broadcasts_missed: counter("broadcasts_missed_total", "Broadcasts that subscribers missed as they lagged")?,
             bytes_sent: counter("bytes_sent_total", "Bytes of streams, without HTTP's own")?,
             replays: counter("replays_total", "Pages of older events read from the broker for subscribers")?,
             gaps: counter("gaps_total", "Subscribers told that events are gone (event: gap)")?,
@@ -95,16 +125,18 @@ impl Metrics {
     }
 
     pub fn opened(&self, resumed: bool) {
-        self.connections.inc();
         self.connections_opened.inc();
         if resumed {
             self.connections_resumed.inc();
         }
     }
 
-    pub fn closed(&self, how: Closed) {
-        self.connections.dec();
-        self.connections_closed.with_label_values(&[how.label()]).inc();
+    pub fn closed(&self, why: Closed) {
+        self.connections_closed.with_label_values(&[why.label()]).inc();
+    }
+
+    pub fn skipped(&self, policy: SlowConsumer, events: u64) {
+        self.events_skipped.with_label_values(&[&format!("{policy:?}")]).inc_by(events);
     }
 
     /// The Prometheus text format.

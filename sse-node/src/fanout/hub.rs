@@ -3,48 +3,66 @@
 //! One task follows the log; whatever happens to the broker, subscribers keep their connections, and the
 //! task goes on where it was when the broker is back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use ssefleet_crds::validated::{Connections, History};
+use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use super::{
-    ring::{Limits, Read, Ring},
-    topics::Topics,
+    audience::{Filter, Newcomer, Row},
+    clock::Clock,
+    replay::Replay,
+    ring::{Limits, Ring},
+    shard::{Command, Shard, Socket},
 };
 use crate::{
     broker::{Broker, BrokerError, Extent, Tailed},
     event::Position,
-    metrics::Metrics,
+    metrics::{Closed, Metrics},
 };
 
-/// The most that a node keeps in memory of the log, in bytes of frames. What is older comes from the broker.
-const RING_BYTES: usize = 64 << 20;
-
-/// The ring, and the news of it.
+/// The ring, and the shards that read it.
 pub struct Hub {
-    ring: RwLock<Ring>,
+    ring: Arc<RwLock<Ring>>,
     /// The newest position; none until the log has been opened for the first time.
     head: watch::Sender<Option<Position>>,
     broker: Arc<dyn Broker>,
     metrics: Metrics,
+    clock: Clock,
+    shards: Vec<Shard>,
+    next_shard: AtomicUsize,
 }
 
 impl Hub {
-    pub fn new(broker: Arc<dyn Broker>, max_events: usize, metrics: Metrics) -> Self {
-        let limits = Limits { events: max_events, bytes: RING_BYTES };
-        Self {
-            ring: RwLock::new(Ring::new(Position::default(), limits)),
-            head: watch::Sender::new(None),
-            broker,
-            metrics,
-        }
+    /// With a shard for each core that this process may use.
+    pub fn start(
+        broker: Arc<dyn Broker>,
+        history: &History,
+        connections: &Connections,
+        metrics: Metrics,
+    ) -> io::Result<Self> {
+        let clock = Clock::default();
+        let ring = Arc::new(RwLock::new(Ring::new(Position::default(), limits(history))));
+        let replay = Replay::new(broker.clone(), metrics.clone(), clock);
+        let shard = |n| Shard::start(n, ring.clone(), replay.clone(), metrics.clone(), connections.into(), clock);
+        let cores = std::thread::available_parallelism().map_or(1, Into::into);
+        let shards = (0..cores).map(shard).collect::<Result<_, _>>()?;
+        let head = watch::Sender::new(None);
+        Ok(Self { ring, head, broker, metrics, clock, shards, next_shard: AtomicUsize::new(0) })
     }
 
-    /// The newest position, and how to learn that it has moved. None until the log is open.
-    pub fn head(&self) -> watch::Receiver<Option<Position>> {
-        self.head.subscribe()
+    /// The newest position. None until the log is open.
+    pub fn head(&self) -> Option<Position> {
+        *self.head.borrow()
     }
 
     /// Whether the log has been open once: from then on the node can serve, broker or no broker.
@@ -56,8 +74,54 @@ impl Hub {
         &*self.broker
     }
 
-    pub fn read(&self, cursor: Position, topics: &Topics, limit: usize) -> Read {
-        self.ring.read().read(cursor, topics, limit)
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Hands a connection over to a shard, which owns it from here on.
+    pub fn join(&self, newcomer: Newcomer<Socket>) {
+        let turn = self.next_shard.fetch_add(1, Ordering::Relaxed);
+        if let Some(shard) = self.shards.get(turn % self.shards.len()) {
+            shard.post.send(Command::Join(Box::new(newcomer)));
+        }
+    }
+
+    /// Ends some streams, in order.
+    pub fn close_some(&self, count: usize, why: Closed) {
+        // Whose turn it is moves on, so that a rate below one for each shard is no rate of none for some.
+        let turn = self.next_shard.fetch_add(count, Ordering::Relaxed);
+        for (n, shard) in self.shards.iter().enumerate() {
+            let extra = (turn + n) % self.shards.len() < count % self.shards.len();
+            let share = count / self.shards.len() + usize::from(extra);
+            if share > 0 {
+                shard.post.send(Command::Close(share, why));
+            }
+        }
+    }
+
+    /// Takes over what was declared anew.
+    pub fn reconfigure(&self, history: &History, connections: &Connections) {
+        self.ring.write().limit(limits(history));
+        for shard in &self.shards {
+            shard.post.send(Command::Retime(connections.into()));
+        }
+    }
+
+    /// Those subscribers that a filter lets through, by id.
+    pub async fn list(&self, filter: &Filter) -> Vec<Row> {
+        let mut replies = Vec::new();
+        for shard in &self.shards {
+            let (reply, row) = oneshot::channel();
+            shard.post.send(Command::List(filter.clone(), reply));
+            replies.push(row);
+        }
+        let mut rows = Vec::new();
+        for reply in replies {
+            rows.extend(reply.await.unwrap_or_default());
+        }
+        rows.sort_unstable_by_key(|row: &Row| row.id);
+        rows.truncate(filter.limit);
+        rows
     }
 
     /// Follows the log for ever.
@@ -89,13 +153,14 @@ impl Hub {
                 let Some(last) = events.last().map(|event| event.position) else { return };
                 self.metrics.events_received.inc_by(events.len() as u64);
                 let mut ring = self.ring.write();
+                let now = self.clock.now();
                 for event in &events {
-                    ring.push(event);
+                    ring.push(event, now);
                 }
                 self.metrics.ring_events.set(i64::try_from(ring.len()).unwrap_or(i64::MAX));
                 self.metrics.ring_bytes.set(i64::try_from(ring.bytes()).unwrap_or(i64::MAX));
                 drop(ring);
-                self.head.send_replace(Some(last));
+                self.tell(last);
             }
             Tailed::Reset(extent) => {
                 warn!(
@@ -111,7 +176,14 @@ impl Hub {
     fn restart(&self, extent: Extent) {
         // A log that began anew may hold events already; they are read from the broker, from its beginning.
         self.ring.write().restart(extent.last);
-        self.head.send_replace(Some(extent.last));
+        self.tell(extent.last);
+    }
+
+    fn tell(&self, head: Position) {
+        self.head.send_replace(Some(head));
+        for shard in &self.shards {
+            shard.post.wake();
+        }
     }
 
     fn back(&self, backoff: &mut Backoff) {
@@ -144,4 +216,8 @@ impl Backoff {
         self.tries += 1;
         Duration::from_millis(fastrand::u64(millis / 2..=millis) + u64::from(self.tries > 6) * 400)
     }
+}
+
+fn limits(history: &History) -> Limits {
+    Limits { events: history.max_events, bytes: history.max_bytes }
 }

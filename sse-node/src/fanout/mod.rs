@@ -1,9 +1,17 @@
 //! From the log to the subscribers: one ring of encoded frames, and a cursor for each connection.
 //!
-//! `ring` and `topics` are pure; `hub` keeps the ring filled from the broker; `subscription` is one
-//! subscriber: its cursor, its topics, and the stream of bytes that follows from them.
+//! `hub` keeps the ring filled from the broker and hands connections to the shards; a `shard` is a thread with
+//! its sockets, and its `audience` is what becomes of an event among them. `replay` reads what is older than
+//! the ring. `ring`, `index`, `wheel`, `topics` and `audience` do no I/O of their own.
 
+pub mod audience;
+pub mod clock;
 pub mod hub;
+pub mod index;
+pub mod mailbox;
+pub mod replay;
 pub mod ring;
-pub mod subscription;
+pub mod shard;
+mod sync;
 pub mod topics;
+pub mod wheel;

@@ -4,13 +4,14 @@
 //! off the end is told how far. The ring covers the positions from `first` to `head` of one epoch without
 //! holes, so finding a position is an index, not a search.
 
-use std::collections::VecDeque;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
-use bytes::Bytes;
-
-use super::topics::Topics;
+use super::clock::Tick;
 use crate::{
-    encode,
+    encode::{self, Frame},
     event::{Event, Position},
 };
 
@@ -20,9 +21,11 @@ pub struct Ring {
     entries: VecDeque<Entry>,
     /// The newest position that is known; that of the last entry, if there is one.
     head: Position,
-    /// Of all frames together.
+    /// Of all entries together.
     bytes: usize,
     limits: Limits,
+    /// The newest number of each topic, of those that lie here.
+    newest: HashMap<Arc<str>, u64>,
 }
 
 /// How much a ring holds at most; the newest event stays even when it alone is too large.
@@ -32,27 +35,39 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-#[derive(Debug)]
-struct Entry {
-    topic: Box<str>,
-    frame: Bytes,
+/// One event, as it lies in a ring or a page.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub position: Position,
+    pub topic: Arc<str>,
+    pub frame: Frame,
+    /// When this node got it.
+    pub arrived: Tick,
 }
 
-/// What a reader at some cursor gets.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Read {
-    /// Everything up to the new cursor; the frames are those of the reader's topics, possibly none.
-    Upto(Position, Vec<Bytes>),
-    /// The reader wants what is older than the ring: `first` is the oldest position here.
+/// Why a cursor can't be read from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Off {
+    /// It wants what is older than the ring: `first` is the oldest position here, or the next to come.
     Older { first: Position },
-    /// The cursor is of another epoch than the log.
-    OtherEpoch,
+    /// It is of another log than this, or of what is yet to come.
+    OtherLog,
+}
+
+impl Entry {
+    pub fn new(event: &Event, topic: Arc<str>, arrived: Tick) -> Self {
+        Self { position: event.position, topic, frame: encode::event(event), arrived }
+    }
+
+    fn size(&self) -> usize {
+        self.frame.size() + size_of::<Self>()
+    }
 }
 
 impl Ring {
     /// An empty ring after `head`.
     pub fn new(head: Position, limits: Limits) -> Self {
-        Self { entries: VecDeque::new(), head, bytes: 0, limits }
+        Self { entries: VecDeque::new(), head, bytes: 0, limits, newest: HashMap::new() }
     }
 
     pub fn head(&self) -> Position {
@@ -73,18 +88,31 @@ impl Ring {
 
     /// Adds the next event of the log. One that does not follow the head (the log began anew, or lost what
     /// was between) empties the ring first, so that readers learn of the hole by their cursors.
-    pub fn push(&mut self, event: &Event) {
-        let expected = Position { seq: self.head.seq + 1, ..self.head };
-        if event.position != expected {
+    pub fn push(&mut self, event: &Event, now: Tick) {
+        if event.position != self.head.next() {
             self.restart(event.position.before());
         }
-        let frame = encode::event(event);
-        self.bytes += frame.len();
-        self.entries.push_back(Entry { topic: event.new.topic.as_str().into(), frame });
+        let known = self.newest.get_key_value(event.new.topic.as_str()).map(|(topic, _)| topic.clone());
+        let topic = known.unwrap_or_else(|| event.new.topic.as_str().into());
+        let entry = Entry::new(event, topic, now);
+        self.newest.insert(entry.topic.clone(), event.position.seq);
+        self.bytes += entry.size();
+        self.entries.push_back(entry);
         self.head = event.position;
+        self.trim();
+    }
+
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.trim();
+    }
+
+    fn trim(&mut self) {
         while self.entries.len() > 1 && (self.entries.len() > self.limits.events || self.bytes > self.limits.bytes) {
-            if let Some(oldest) = self.entries.pop_front() {
-                self.bytes -= oldest.frame.len();
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.bytes -= oldest.size();
+            if self.newest.get(&oldest.topic) == Some(&oldest.position.seq) {
+                self.newest.remove(&oldest.topic);
             }
         }
     }
@@ -92,37 +120,32 @@ impl Ring {
     /// Forgets everything; the next event is expected right after `head`.
     pub fn restart(&mut self, head: Position) {
         self.entries.clear();
+        self.newest.clear();
         self.bytes = 0;
         self.head = head;
     }
 
-    /// What comes after `cursor`: at most `limit` frames of at least one event's worth.
-    pub fn read(&self, cursor: Position, topics: &Topics, limit: usize) -> Read {
+    /// What comes after `cursor`.
+    pub fn after(&self, cursor: Position) -> Result<impl Iterator<Item = &Entry>, Off> {
         if cursor.epoch != self.head.epoch || cursor.seq > self.head.seq {
-            return Read::OtherEpoch;
+            return Err(Off::OtherLog);
         }
         let first = self.first();
         if cursor.seq + 1 < first.seq {
-            return Read::Older { first };
+            return Err(Off::Older { first });
         }
-        let mut frames = Vec::new();
-        let mut seq = cursor.seq;
         #[expect(clippy::cast_possible_truncation, reason = "an index into what lies in memory")]
-        let after = (cursor.seq + 1 - first.seq) as usize;
-        for entry in self.entries.range(after..) {
-            if frames.len() == limit {
-                break;
-            }
-            seq += 1;
-            if topics.want(&entry.topic) {
-                frames.push(entry.frame.clone());
-            }
-        }
-        Read::Upto(Position { seq, ..cursor }, frames)
+        let from = (cursor.seq + 1 - first.seq) as usize;
+        Ok(self.entries.range(from..))
+    }
+
+    /// Whether no newer event of its topic lies here.
+    pub fn is_newest(&self, entry: &Entry) -> bool {
+        self.newest.get(&entry.topic).is_none_or(|seq| *seq <= entry.position.seq)
     }
 
     /// The oldest position in the ring; the next one to come, if it is empty.
-    fn first(&self) -> Position {
+    pub fn first(&self) -> Position {
         Position { seq: self.head.seq + 1 - self.entries.len() as u64, ..self.head }
     }
 }
@@ -143,94 +166,68 @@ mod tests {
 
     fn ring(seqs: impl IntoIterator<Item = u64>) -> Ring {
         let mut ring = Ring::new(Position::new(1, 0), LIMITS);
-        seqs.into_iter().for_each(|seq| ring.push(&event(1, seq)));
+        seqs.into_iter().for_each(|seq| ring.push(&event(1, seq), Tick(0)));
         ring
-    }
-
-    fn frames(seqs: impl IntoIterator<Item = u64>) -> Vec<Bytes> {
-        seqs.into_iter().map(|seq| encode::event(&event(1, seq))).collect()
     }
 
     fn at(seq: u64) -> Position {
         Position::new(1, seq)
     }
 
-    #[test]
-    fn a_cursor_gets_what_comes_after_it() {
-        let ring = ring(1..=3);
-        assert_eq!(ring.read(at(0), &Topics::All, 10), Read::Upto(at(3), frames(1..=3)));
-        assert_eq!(ring.read(at(2), &Topics::All, 10), Read::Upto(at(3), frames([3])));
-        assert_eq!(ring.read(at(3), &Topics::All, 10), Read::Upto(at(3), vec![]));
-        assert_eq!(ring.read(at(0), &Topics::All, 2), Read::Upto(at(2), frames(1..=2)));
+    fn read(ring: &Ring, cursor: Position) -> Result<Vec<u64>, Off> {
+        ring.after(cursor).map(|entries| entries.map(|entry| entry.position.seq).collect())
     }
 
     #[test]
-    fn other_topics_move_the_cursor_too() {
-        let topics = Topics::of(["t0"]).unwrap();
-        assert_eq!(ring(1..=4).read(at(0), &topics, 10), Read::Upto(at(4), frames([3])));
+    fn a_cursor_gets_what_comes_after_it() {
+        let ring = ring(1..=3);
+        assert_eq!(read(&ring, at(0)), Ok(vec![1, 2, 3]));
+        assert_eq!(read(&ring, at(2)), Ok(vec![3]));
+        assert_eq!(read(&ring, at(3)), Ok(vec![]));
+        assert_eq!(ring.after(at(2)).unwrap().next().unwrap().frame, encode::event(&event(1, 3)));
     }
 
     #[test]
     fn a_reader_that_fell_off_is_told() {
-        assert_eq!(ring(1..=9).read(at(4), &Topics::All, 10), Read::Older { first: at(6) });
-        assert!(matches!(ring(1..=9).read(at(5), &Topics::All, 10), Read::Upto(..)));
+        assert_eq!(read(&ring(1..=9), at(4)), Err(Off::Older { first: at(6) }));
+        assert_eq!(read(&ring(1..=9), at(5)), Ok(vec![6, 7, 8, 9]));
     }
 
     #[test]
     fn a_hole_in_the_log_shows_in_the_cursors() {
         let mut ring = ring(1..=3);
-        ring.push(&event(1, 7));
-        assert_eq!(ring.read(at(3), &Topics::All, 10), Read::Older { first: at(7) });
-        ring.push(&event(2, 1));
-        assert_eq!(ring.read(at(7), &Topics::All, 10), Read::OtherEpoch);
-        assert_eq!(ring.len(), 1);
+        ring.push(&event(1, 7), Tick(0));
+        assert_eq!(read(&ring, at(3)), Err(Off::Older { first: at(7) }));
+        ring.push(&event(2, 1), Tick(0));
+        assert_eq!(read(&ring, at(7)), Err(Off::OtherLog));
+        assert_eq!((ring.len(), ring.newest.len()), (1, 1));
     }
 
     #[test]
     fn a_cursor_from_the_future_is_of_another_log() {
-        assert_eq!(ring(1..=3).read(at(4), &Topics::All, 10), Read::OtherEpoch);
+        assert_eq!(read(&ring(1..=3), at(4)), Err(Off::OtherLog));
     }
 
     #[test]
-    fn bytes_are_bounded_and_the_newest_stays() {
-        let mut ring = Ring::new(Position::new(1, 0), Limits { events: 100, bytes: 5 });
-        (1..=3).for_each(|seq| ring.push(&event(1, seq)));
-        assert_eq!((ring.len(), ring.bytes()), (1, frames([3])[0].len()));
+    fn limits_hold_and_the_newest_stays() {
+        let mut ring = Ring::new(at(0), Limits { events: 100, bytes: 5 });
+        (1..=3).for_each(|seq| ring.push(&event(1, seq), Tick(0)));
+        assert_eq!((ring.len(), ring.bytes()), (1, ring.entries[0].size()));
+        ring.restart(at(3));
+        assert_eq!((ring.bytes(), ring.first()), (0, at(4)));
     }
 
     proptest! {
-        /// However reads of any size fall between the pushes, a reader gets every event once, in order, or
-        /// learns exactly how many it missed.
+        /// What is told to be the newest of its topic is just that.
         #[test]
-        fn nothing_is_lost_or_repeated_silently(steps in proptest::collection::vec((any::<bool>(), 1..6_usize), 1..200)) {
-            let mut ring = ring([]);
-            let (mut published, mut cursor, mut got) = (0, at(0), 0);
-            for (publish, n) in steps {
-                if publish {
-                    for _ in 0..n {
-                        published += 1;
-                        ring.push(&event(1, published));
-                    }
-                    continue;
-                }
-                match ring.read(cursor, &Topics::All, n) {
-                    Read::Upto(to, read) => {
-                        prop_assert_eq!(&read, &frames(got + 1..=got + read.len() as u64));
-                        prop_assert_eq!(to.seq, cursor.seq + read.len() as u64);
-                        prop_assert!(read.len() == n || to.seq == published);
-                        got += read.len() as u64;
-                        cursor = to;
-                    }
-                    Read::Older { first } => {
-                        prop_assert_eq!(first.seq, published - ring.len() as u64 + 1);
-                        prop_assert!(first.seq > cursor.seq + 1);
-                        got = first.seq - 1;
-                        cursor = first.before();
-                    }
-                    Read::OtherEpoch => prop_assert!(false, "one epoch only"),
-                }
+        fn the_newest_of_a_topic_is_known(events in 1..30_u64, limit in 1..10_usize) {
+            let mut ring = Ring::new(at(0), Limits { events: limit, ..LIMITS });
+            (1..=events).for_each(|seq| ring.push(&event(1, seq), Tick(0)));
+            for entry in &ring.entries {
+                let newest = ring.entries.iter().filter(|other| other.topic == entry.topic).map(|other| other.position);
+                prop_assert_eq!(ring.is_newest(entry), newest.max() == Some(entry.position));
             }
-            prop_assert!(ring.len() <= LIMITS.events);
+            prop_assert_eq!(ring.newest.len(), ring.entries.iter().map(|e| &e.topic).collect::<std::collections::HashSet<_>>().len());
         }
     }
 }

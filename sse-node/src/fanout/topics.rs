@@ -1,6 +1,6 @@
 //! Which topics a subscriber wants: all, or some by name or by `prefix*`.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::publication::check_topic;
 
@@ -11,7 +11,7 @@ pub const MAX_TOPICS: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topics {
     All,
-    Some { exact: HashSet<Box<str>>, prefixes: Vec<Box<str>> },
+    Some { exact: Box<[Arc<str>]>, prefixes: Box<[Arc<str>]> },
 }
 
 /// Why a subscription's topics were refused.
@@ -28,7 +28,7 @@ pub enum BadTopics {
 impl Topics {
     /// From the values of `?topic=`; none of them means all.
     pub fn of<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Self, BadTopics> {
-        let (mut exact, mut prefixes, mut count) = (HashSet::new(), Vec::new(), 0);
+        let (mut exact, mut prefixes, mut count): (Vec<Arc<str>>, Vec<Arc<str>>, _) = (Vec::new(), Vec::new(), 0);
         let mut all = false;
         for name in names {
             let name = name.as_ref();
@@ -43,12 +43,16 @@ impl Topics {
             }
             check_topic(topic).map_err(|why| BadTopics::Bad(name.chars().take(80).collect(), why))?;
             if topic.len() == name.len() {
-                exact.insert(topic.into());
+                exact.push(topic.into());
             } else {
                 prefixes.push(topic.into());
             }
         }
-        Ok(if all || count == 0 { Self::All } else { Self::Some { exact, prefixes } })
+        for names in [&mut exact, &mut prefixes] {
+            names.sort_unstable();
+            names.dedup();
+        }
+        Ok(if all || count == 0 { Self::All } else { Self::Some { exact: exact.into(), prefixes: prefixes.into() } })
     }
 
     /// Whether events of this topic are wanted.
@@ -56,7 +60,8 @@ impl Topics {
         match self {
             Self::All => true,
             Self::Some { exact, prefixes } => {
-                exact.contains(topic) || prefixes.iter().any(|prefix| topic.starts_with(&**prefix))
+                exact.binary_search_by(|name| (**name).cmp(topic)).is_ok()
+                    || prefixes.iter().any(|prefix| topic.starts_with(&**prefix))
             }
         }
     }

@@ -1,8 +1,11 @@
 //! The admin listener: probes, metrics and figures, for the kubelet and for whoever runs the node.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hyper::{Method, Request, StatusCode, body::Incoming};
@@ -12,10 +15,22 @@ use super::{
     listen::Handler,
     respond::{self, Response},
 };
-use crate::{drain::Drain, fanout::hub::Hub, metrics::Metrics};
+use crate::{
+    config::Current,
+    drain::Drain,
+    fanout::{
+        audience::{Filter, Row},
+        hub::Hub,
+    },
+    metrics::Metrics,
+};
+
+/// The most connections on one page, and how many there are if nothing is said.
+const PAGE: (usize, usize) = (1000, 100);
 
 /// Answers whoever runs the node.
 pub struct Admin {
+    pub current: Arc<Current>,
     pub hub: Arc<Hub>,
     pub drain: Arc<Drain>,
     pub metrics: Metrics,
@@ -24,22 +39,26 @@ pub struct Admin {
 }
 
 impl Handler for Admin {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return respond::not_allowed(request.method(), "GET, HEAD, OPTIONS");
-        }
-        match request.uri().path() {
-            "/healthz" => respond::text("text/plain", "ok\n"),
-            "/readyz" => self.ready(),
-            "/metrics" => match self.metrics.text() {
-                Ok(text) => respond::text("text/plain; version=0.0.4", text),
-                Err(error) => {
-                    self.errors.fetch_add(1, Ordering::Relaxed);
-                    respond::problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
-                }
+    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response {
+        let path = request.uri().path();
+        match (request.method(), path) {
+            (&Method::POST, "/drain") => self.drain(&request),
+            (method, "/drain") => respond::not_allowed(method, "POST, OPTIONS"),
+            (&Method::GET | &Method::HEAD, _) => match path {
+                "/healthz" => respond::text("text/plain", "ok\n"),
+                "/readyz" => self.ready(),
+                "/metrics" => match self.metrics.text() {
+                    Ok(text) => respond::text("text/plain; version=0.0.4", text),
+                    Err(error) => {
+                        self.errors.fetch_add(1, Ordering::Relaxed);
+                        respond::problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
+                    }
+                },
+                "/stats" => respond::json(&self.stats()),
+                "/connections" => self.connections(request.uri().query().unwrap_or_default()).await,
+                _ => respond::not_found("there are /healthz, /readyz, /metrics, /stats, /connections and POST /drain"),
             },
-            "/stats" => respond::json(&self.stats()),
-            _ => respond::not_found("there are /healthz, /readyz, /metrics and /stats"),
+            (method, _) => respond::not_allowed(method, "GET, HEAD, OPTIONS"),
         }
     }
 }
@@ -57,6 +76,17 @@ impl Admin {
         }
     }
 
+    fn drain(&self, request: &Request<Incoming>) -> Response {
+        // A page in some browser that reaches this port must not end the node.
+        if ["origin", "sec-fetch-site"].iter().any(|name| request.headers().contains_key(*name)) {
+            return respond::problem(StatusCode::FORBIDDEN, "this is not for web pages");
+        }
+        self.drain.ask();
+        let mut response = respond::json(&json!({"draining": self.metrics.connections.get()}));
+        *response.status_mut() = StatusCode::ACCEPTED;
+        response
+    }
+
     fn stats(&self) -> Value {
         let metrics = &self.metrics;
         json!({
@@ -65,8 +95,58 @@ impl Admin {
             "messagesSent": metrics.events_sent.get(),
             "errors": metrics.broker_errors.get() + self.errors.load(Ordering::Relaxed),
             "reconnections": metrics.connections_resumed.get(),
-            "position": self.hub.head().borrow().map(|position| position.to_string()),
+            "position": self.hub.head().map(|position| position.to_string()),
+            "draining": self.drain.has_begun(),
+            "configuration": self.current.report(),
             "timestamp": jiff::Timestamp::now().to_string(),
+        })
+    }
+
+    async fn connections(&self, query: &str) -> Response {
+        let mut filter = Filter { limit: PAGE.1, ..Filter::default() };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let number = || value.parse().map_err(|_| format!("{name} must be a number, not {value:?}"));
+            let understood = match &*name {
+                "after" => number().map(|after| filter.after = after),
+                "limit" => {
+                    number().map(|limit| filter.limit = usize::try_from(limit).unwrap_or(PAGE.0).clamp(1, PAGE.0))
+                }
+                "topic" => {
+                    filter.topic = Some(value.into_owned());
+                    Ok(())
+                }
+                "peer" => {
+                    filter.peer = Some(value.into_owned());
+                    Ok(())
+                }
+                "lagging" => {
+                    filter.lagging = value != "false";
+                    Ok(())
+                }
+                _ => Err(format!("{name:?} is not known; there are after, limit, topic, peer and lagging")),
+            };
+            if let Err(error) = understood {
+                return respond::problem(StatusCode::BAD_REQUEST, &error);
+            }
+        }
+        let rows = self.hub.list(&filter).await;
+        let next = (rows.len() == filter.limit).then(|| rows.last().map(|row| row.id)).flatten();
+        let rows: Vec<_> = rows.iter().map(|row| self.row(row)).collect();
+        respond::json(&json!({"connections": rows, "total": self.metrics.connections.get(), "next": next}))
+    }
+
+    fn row(&self, row: &Row) -> Value {
+        let clock = self.hub.clock();
+        json!({
+            "id": row.id,
+            "peer": row.peer,
+            "created": clock.timestamp(row.created).to_string(),
+            "lastWrite": clock.timestamp(row.written).to_string(),
+            "events": row.events,
+            "bytes": row.bytes,
+            "lagEvents": row.lag_events,
+            "lagSeconds": f64::from(row.lag) / 10.0,
+            "blocked": row.blocked,
         })
     }
 }

@@ -1,26 +1,46 @@
-//! Accepts connections and serves HTTP/1.1 on them until it is told to stop.
+//! Accepts connections and serves HTTP/1.1 and HTTP/2 on them until it is told to stop.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use super::respond::Response;
+use super::{
+    first::{self, Get, Speaks},
+    respond::Response,
+    rewind::Rewind,
+};
 
 /// How long a client may take for the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
-/// The largest head, in bytes; hyper answers 431 to more.
-const MAX_HEAD: usize = 32 << 10;
+/// How many requests, and so streams, one HTTP/2 connection may have at a time.
+const STREAMS: u32 = 250;
 
 /// What answers the requests of one listener.
 pub trait Handler: Send + Sync + 'static {
-    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
+    fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Response> + Send;
+
+    /// Serves a connection's first request on the bare socket, if this is one for it: then it gives the
+    /// connection back as none.
+    fn take_over(&self, request: &Get<'_>, socket: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
+        let _ = (request, peer);
+        Some(socket)
+    }
 }
 
-/// Accepts until `finish` is cancelled; then keep-alive ends, and connections close after their last answer.
+/// Accepts until `finish` is cancelled; then keep-alive ends too, and connections close after their last answer.
 pub async fn listen(
     listener: TcpListener,
     handler: Arc<impl Handler>,
@@ -28,9 +48,13 @@ pub async fn listen(
     finish: CancellationToken,
 ) {
     loop {
-        match listener.accept().await {
-            Ok((socket, _)) => {
-                connections.spawn(serve(socket, handler.clone(), finish.clone()));
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = finish.cancelled() => return,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                connections.spawn(serve(socket, peer, handler.clone(), finish.clone()));
             }
             // Out of file descriptors, mostly: those that are connected stay so, and some will go.
             Err(error) if !is_the_clients(&error) => {
@@ -48,21 +72,70 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn serve(socket: TcpStream, handler: Arc<impl Handler>, finish: CancellationToken) {
+async fn serve(mut socket: TcpStream, peer: SocketAddr, handler: Arc<impl Handler>, finish: CancellationToken) {
     // An event is one small write; it must not wait for the answer to the one before.
     let _ = socket.set_nodelay(true);
-    let service = service_fn(|request| async { Ok::<_, Infallible>(handler.handle(request).await) });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(socket), service);
-    tokio::pin!(connection);
-    let result = tokio::select! {
-        result = &mut connection => result,
-        () = finish.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut bytes = Vec::new();
+    let speaks = tokio::select! {
+        read = timeout(HEAD, first::read(&mut socket, &mut bytes)) => read,
+        () = finish.cancelled() => return,
+    };
+    let Ok(Ok(Some(speaks))) = speaks else { return };
+    let left = match Get::parse(&bytes) {
+        Some(request) if speaks == Speaks::Http1 => handler.take_over(&request, socket, peer),
+        _ => Some(socket),
+    };
+    let Some(socket) = left else { return };
+    // In a box: those who are taken over, which is most, need not have room for it.
+    Box::pin(converse(Rewind::new(bytes, socket), speaks, peer, handler, finish)).await;
+}
+
+/// Serves requests by way of hyper.
+pub async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    io: S,
+    speaks: Speaks,
+    peer: SocketAddr,
+    handler: Arc<impl Handler>,
+    finish: CancellationToken,
+) {
+    let io = TokioIo::new(io);
+    let result = match speaks {
+        Speaks::Http1 => {
+            let service = service_fn(|request| async { Ok::<_, Infallible>(handler.handle(request, peer).await) });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .max_buf_size(first::MAX_HEAD)
+                .half_close(false)
+                .serve_connection(io, service);
+            tokio::pin!(connection);
+            tokio::select! {
+                result = &mut connection => result,
+                () = finish.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        }
+        Speaks::Http2 => {
+            let service = service_fn(move |request| {
+                let handler = handler.clone();
+                async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
+            });
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS)
+                .max_header_list_size(u32::try_from(first::MAX_HEAD).unwrap_or(u32::MAX))
+                .keep_alive_interval(HEAD)
+                .serve_connection(io, service);
+            tokio::pin!(connection);
+            tokio::select! {
+                result = &mut connection => result,
+                () = finish.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         }
     };
     if let Err(error) = result {

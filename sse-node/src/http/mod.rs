@@ -1,8 +1,12 @@
 //! The three listeners: `public` for subscribers, `publish` for publishers, `admin` for whoever runs the node.
-//! `listen` is the loop they share; `respond` the answers they share.
+//! `listen` is the loop they share, `first` how they tell what a connection speaks, `respond` the answers they
+//! share; `admit` is who may subscribe.
 
 pub mod admin;
+pub mod admit;
+pub mod first;
 pub mod listen;
 pub mod public;
 pub mod publish;
 pub mod respond;
+mod rewind;

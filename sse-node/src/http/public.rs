@@ -1,120 +1,196 @@
 //! The public listener: `GET path` subscribes, `GET /health` says that the process lives.
+//!
+//! A plain HTTP/1 subscription that is the first request of its connection is served on the bare socket, which
+//! a shard then owns. Any other (by HTTP/2, by TLS, on a connection that had other requests before) goes by way
+//! of hyper: the shard writes to one end of a socket pair, and the body is what comes out at the other.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    os::{fd::OwnedFd, unix},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, future::ready};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::{
-    Method, Request,
+    Method, Request, StatusCode,
     body::{Frame, Incoming},
-    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    header::HeaderValue,
 };
 use ssefleet_crds::validated::Connections;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_util::{io::ReaderStream, sync::CancellationToken};
 
 use super::{
+    admit::{Admitted, Ask, Refusal, admit},
+    first::Get,
     listen::Handler,
-    respond::{self, Body, Response},
+    respond::{self, Response},
 };
 use crate::{
-    drain::Drain,
-    event::Position,
-    fanout::{
-        hub::Hub,
-        subscription::{Start, Subscription},
-        topics::Topics,
-    },
+    config::Current,
+    encode::Framing,
+    fanout::{audience::Newcomer, hub::Hub, shard::Socket},
     metrics::Metrics,
 };
 
+/// nginx and those that follow it buffer answers unless told not to.
+const STREAM: [(&str, &str); 3] =
+    [("content-type", "text/event-stream"), ("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")];
+/// Between a shard and hyper lies no more than this, in bytes; what is not taken is not lost, but lags.
+const PIPE: usize = 32 << 10;
+
 /// Answers subscribers.
 pub struct Public {
-    pub path: String,
-    pub connections: Connections,
+    pub current: Arc<Current>,
     pub hub: Arc<Hub>,
-    pub drain: Arc<Drain>,
     pub metrics: Metrics,
+    /// From here on nobody new is let in.
+    pub finish: CancellationToken,
     /// What this node is called, sent as `X-Sse-Node`.
     pub node: Option<HeaderValue>,
+    /// Of the next connection.
+    pub ids: AtomicU64,
 }
 
 impl Handler for Public {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let current = self.current.get();
         match request.uri().path() {
-            path if path == self.path => match *request.method() {
-                Method::GET => self.subscribe(&request),
-                Method::HEAD => self.stream_head(respond::text("text/event-stream", Bytes::new())),
+            path if path == current.path => match *request.method() {
+                Method::GET => self.subscribe(&request, peer, &current.connections),
+                Method::HEAD => self.stream(0, respond::text("text/event-stream", Bytes::new())),
                 ref other => respond::not_allowed(other, "GET, HEAD, OPTIONS"),
             },
             "/health" => match *request.method() {
                 Method::GET | Method::HEAD => respond::text("text/plain", "ok\n"),
                 ref other => respond::not_allowed(other, "GET, HEAD, OPTIONS"),
             },
-            _ => respond::not_found(&format!("nothing is served here; the stream is at {}", self.path)),
+            _ => respond::not_found(&format!("nothing is served here; the stream is at {}", current.path)),
         }
+    }
+
+    fn take_over(&self, request: &Get<'_>, socket: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
+        let current = self.current.get();
+        if request.path != current.path {
+            return Some(socket);
+        }
+        let ask = Ask::new(request.query, |name| request.field(name));
+        // Who is refused is told so by way of hyper.
+        let Ok(admitted) = self.admit(&ask, &current.connections) else { return Some(socket) };
+        let Ok(socket) = socket.into_std() else { return None };
+        keep_watch(&socket, &current.connections);
+        let framing = if request.chunked { Framing::Chunked } else { Framing::Plain };
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        self.join(admitted, id, socket.into(), Some(peer), framing, self.head(id, framing));
+        None
     }
 }
 
 impl Public {
-    fn subscribe(&self, request: &Request<Incoming>) -> Response {
-        let refuse = |reason, response| {
-            self.metrics.connections_refused.with_label_values(&[reason]).inc();
-            response
-        };
-        let query = request.uri().query().unwrap_or_default();
-        let values = |name: &'static str| {
-            form_urlencoded::parse(query.as_bytes()).filter(move |(key, _)| key == name).map(|(_, value)| value)
-        };
-        let topics = match Topics::of(values("topic")) {
-            Ok(topics) => topics,
-            Err(error) => {
-                return refuse("topics", respond::problem(hyper::StatusCode::BAD_REQUEST, &error.to_string()));
-            }
-        };
-        // The header is what a browser sends on a reconnect, and newer than what stands in its URL.
-        let last_event_id = respond::header(request.headers(), "last-event-id")
-            .map(Into::into)
-            .or_else(|| values("lastEventId").next())
-            .filter(|id| !id.is_empty());
-        let start = match last_event_id {
-            None => Start::Now,
-            Some(id) => id.parse::<Position>().map_or(Start::Unknown, Start::After),
-        };
-        if usize::try_from(self.metrics.connections.get()).unwrap_or_default() >= self.connections.max_per_pod {
-            let error = format!("this node is full: it takes {} subscribers", self.connections.max_per_pod);
-            return refuse("full", respond::unavailable(&error));
+    fn admit(&self, ask: &Ask<'_>, connections: &Connections) -> Result<Admitted, Refusal> {
+        if self.finish.is_cancelled() {
+            return Err(Refusal::Draining);
         }
-        let subscription = Subscription::begin(
-            self.hub.clone(),
-            self.drain.clone(),
-            self.metrics.clone(),
-            topics,
-            start,
-            &self.connections,
-        );
-        match subscription {
-            Some(subscription) => self.stream_head(Response::new(body(subscription))),
-            None => refuse("not_open", respond::unavailable("the log is not open yet: the broker has not answered")),
-        }
+        admit(ask, connections, &self.hub, &self.metrics)
     }
 
-    fn stream_head(&self, mut response: Response) -> Response {
+    fn join(
+        &self,
+        admitted: Admitted,
+        id: u64,
+        socket: OwnedFd,
+        peer: Option<SocketAddr>,
+        framing: Framing,
+        mut first: Vec<u8>,
+    ) {
+        for frame in &admitted.greeting {
+            first.extend_from_slice(frame.bytes(framing));
+        }
+        self.hub.join(Newcomer {
+            id,
+            sink: Socket::new(socket),
+            peer,
+            topics: admitted.topics,
+            framing,
+            cursor: admitted.cursor,
+            greeting: first.into(),
+            retry: admitted.retry,
+            place: admitted.place,
+        });
+    }
+
+    /// The head of an answer on the bare socket.
+    fn head(&self, id: u64, framing: Framing) -> Vec<u8> {
+        let mut head = String::with_capacity(320);
+        head.push_str("HTTP/1.1 200 OK\r\n");
+        let mut field = |name: &str, value: &str| head.extend([name, ": ", value, "\r\n"]);
+        STREAM.iter().for_each(|(name, value)| field(name, value));
+        if framing == Framing::Chunked {
+            field("transfer-encoding", "chunked");
+        }
+        field("connection", "close");
+        field("date", &jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        if let Some(node) = self.node.as_ref().and_then(|node| node.to_str().ok()) {
+            field("x-sse-node", node);
+        }
+        field("x-sse-connection", &id.to_string());
+        head.push_str("\r\n");
+        head.into_bytes()
+    }
+
+    fn subscribe(&self, request: &Request<Incoming>, peer: SocketAddr, connections: &Connections) -> Response {
+        let query = request.uri().query().unwrap_or_default();
+        let ask = Ask::new(query, |name| respond::header(request.headers(), name));
+        let admitted = match self.admit(&ask, connections) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return refusal.answer(&ask, connections, &self.metrics),
+        };
+        let Ok((ours, theirs)) = pair() else {
+            return respond::problem(StatusCode::SERVICE_UNAVAILABLE, "this node has no file descriptor left");
+        };
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        self.join(admitted, id, ours.into(), Some(peer), Framing::Plain, Vec::new());
+        // Whatever goes wrong between the two ends is the end of the stream.
+        let read = ReaderStream::new(theirs).take_while(|read| ready(read.is_ok())).filter_map(|read| ready(read.ok()));
+        let body = StreamBody::new(read.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes))));
+        self.stream(id, Response::new(body.boxed_unsync()))
+    }
+
+    fn stream(&self, id: u64, mut response: Response) -> Response {
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-        // nginx and those that follow it buffer answers unless told not to.
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        for (name, value) in STREAM {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
         if let Some(node) = &self.node {
             headers.insert("x-sse-node", node.clone());
+        }
+        if id > 0 {
+            headers.insert("x-sse-connection", id.into());
         }
         response
     }
 }
 
-fn body(subscription: Subscription) -> Body {
-    let frames = stream::unfold(subscription, |mut subscription| async {
-        let bytes = subscription.next().await?;
-        Some((Ok::<_, Infallible>(Frame::data(bytes)), subscription))
-    });
-    StreamBody::new(frames).boxed_unsync()
+fn pair() -> std::io::Result<(unix::net::UnixStream, UnixStream)> {
+    let (ours, theirs) = unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    theirs.set_nonblocking(true)?;
+    rustix::net::sockopt::set_socket_send_buffer_size(&ours, PIPE)?;
+    Ok((ours, UnixStream::from_std(theirs)?))
+}
+
+/// Finds peers that are gone without a word: what they do not acknowledge ends the connection. Not before a
+/// slow one would be told, as a full window counts as silence too (TCP_USER_TIMEOUT, tcp(7)).
+fn keep_watch(socket: &std::net::TcpStream, connections: &Connections) {
+    let patience = connections.max_lag.max(3 * connections.heartbeat_interval).max(Duration::from_secs(10));
+    let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, millis);
+    let _ = rustix::net::sockopt::set_socket_keepalive(socket, true);
 }

@@ -1,6 +1,6 @@
 //! The publish listener: `POST /publish` answers the ids once the log has the events.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Method, Request, StatusCode, body::Incoming};
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     broker::BrokerError,
+    config::Current,
     fanout::hub::Hub,
     metrics::Metrics,
     publication::{self, Refused},
@@ -23,13 +24,13 @@ const MAX_BODY: usize = 8 << 20;
 
 /// Answers publishers.
 pub struct Publish {
-    pub max_event_bytes: usize,
+    pub current: Arc<Current>,
     pub hub: Arc<Hub>,
     pub metrics: Metrics,
 }
 
 impl Handler for Publish {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response {
         match (request.method(), request.uri().path()) {
             (&Method::POST, "/publish") => self.publish(request).await,
             (method, "/publish") => respond::not_allowed(method, "POST, OPTIONS"),
@@ -41,8 +42,9 @@ impl Handler for Publish {
 impl Publish {
     async fn publish(&self, request: Request<Incoming>) -> Response {
         let (head, body) = request.into_parts();
+        let max_event_bytes = self.current.get().history.max_event_bytes;
         // JSON may spell a byte of data in six.
-        let limit = MAX_BODY.max(6 * self.max_event_bytes + 4096);
+        let limit = MAX_BODY.max(6 * max_event_bytes + 4096);
         let body = match Limited::new(body, limit).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
@@ -56,8 +58,7 @@ impl Publish {
                 return self.refuse("broken_off", StatusCode::BAD_REQUEST, &format!("the body broke off: {error}"));
             }
         };
-        let read =
-            publication::read(header(&head.headers, "content-type"), head.uri.query(), &body, self.max_event_bytes);
+        let read = publication::read(header(&head.headers, "content-type"), head.uri.query(), &body, max_event_bytes);
         let events = match read {
             Ok(events) => events,
             Err(error @ Refused::TooLarge { .. }) => {

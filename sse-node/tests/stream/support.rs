@@ -50,7 +50,7 @@ impl Node {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stop = async { stopped.await.unwrap_or(Stop::Interrupted) };
-            sse_node::serve(stream, broker, Some("node-0".into()), listeners, stop).await.unwrap();
+            sse_node::serve(stream, None, broker, Some("node-0".into()), listeners, stop).await.unwrap();
         });
         Self { public, publish, admin, stop: Some(stop), task }
     }

@@ -1,0 +1,399 @@
+//! The subscribers of one shard, and what becomes of an event among them.
+//!
+//! One who has everything is live: an event goes straight to its socket, one `write` of the frame that all
+//! share. One whose socket is full keeps its place in the log, and `catch_up` serves it from the ring or from
+//! pages of older events when the socket takes more. There is no queue and no task for each, and nothing
+//! here waits; sockets are behind [`Sink`], so that tests can try every order of things.
+
+mod catch_up;
+mod list;
+mod subscriber;
+mod visit;
+
+use std::{collections::VecDeque, io::ErrorKind, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+pub use list::{Filter, Row};
+use parking_lot::RwLock;
+use ssefleet_crds::{connections::SlowConsumer, validated::Connections};
+use subscriber::{Behind, State, Subscriber};
+pub use subscriber::{Newcomer, Place, Sink};
+
+use super::{
+    clock::{Tick, ticks},
+    index::{Index, Key},
+    replay::Need,
+    ring::{Entry, Ring},
+    wheel::Wheel,
+};
+use crate::{
+    encode::{self, Frame},
+    event::Position,
+    metrics::{Closed, Metrics},
+};
+
+/// Events that are dispatched before the shard looks at its other work.
+const BATCH: usize = 64;
+/// The same in bytes, unless one event alone has more.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// The subscribers of one shard.
+pub struct Audience<S> {
+    ring: Arc<RwLock<Ring>>,
+    metrics: Metrics,
+    timing: Timing,
+    subscribers: slab::Slab<Subscriber<S>>,
+    next_generation: u32,
+    index: Index,
+    wheel: Wheel,
+    /// All up to here has been written to those who are live.
+    dispatched: Position,
+    /// Those who lack something and can be written to.
+    ready: VecDeque<Key>,
+    /// Those who have seen more of the log, by way of another node, than has come here yet.
+    early: Vec<Key>,
+    /// Those whose sockets have filled up since the wheel was last told.
+    blocked: Vec<Key>,
+    /// Who needs what of the log's past; the shard takes it from here.
+    asks: Vec<(Key, Need)>,
+    /// Whose turn it is when some are to be closed.
+    next_to_close: usize,
+    /// Kept between calls for their memory.
+    batch: Vec<Entry>,
+    failed: Vec<(Key, Closed)>,
+}
+
+/// What connections are promised, in ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    pub heartbeat: u32,
+    pub stale_after: u32,
+    pub max_age: u32,
+    pub max_lag: u32,
+    pub slow: SlowConsumer,
+}
+
+impl From<&Connections> for Timing {
+    fn from(connections: &Connections) -> Self {
+        Self {
+            heartbeat: ticks(connections.heartbeat_interval),
+            stale_after: ticks(connections.stale_after),
+            max_age: ticks(connections.max_age),
+            max_lag: ticks(connections.max_lag),
+            slow: connections.slow_consumer,
+        }
+    }
+}
+
+impl<S: Sink> Audience<S> {
+    pub fn new(ring: Arc<RwLock<Ring>>, metrics: Metrics, timing: Timing, now: Tick) -> Self {
+        let dispatched = ring.read().head();
+        Self {
+            ring,
+            metrics,
+            timing,
+            subscribers: slab::Slab::new(),
+            next_generation: 0,
+            index: Index::default(),
+            wheel: Wheel::new(now),
+            dispatched,
+            ready: VecDeque::new(),
+            early: Vec::new(),
+            blocked: Vec::new(),
+            asks: Vec::new(),
+            next_to_close: 0,
+            batch: Vec::new(),
+            failed: Vec::new(),
+        }
+    }
+
+    /// Whether someone who lacks something can be written to.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Those who are here already are held to it from the next time that they are looked at.
+    pub fn retime(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
+    /// When something is due even if nothing happens.
+    pub fn next_visit(&self) -> Option<Tick> {
+        self.wheel.next()
+    }
+
+    /// What is needed of the log's past.
+    pub fn take_asks(&mut self) -> std::vec::Drain<'_, (Key, Need)> {
+        self.asks.drain(..)
+    }
+
+    /// The socket of one who is still here.
+    pub fn sink(&self, key: Key) -> Option<&S> {
+        self.get(key).map(|subscriber| &subscriber.sink)
+    }
+
+    pub fn join(&mut self, newcomer: Newcomer<S>, now: Tick) -> Key {
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        let subscriber = Subscriber::new(newcomer, generation, now, self.timing.max_age);
+        let key = key(self.subscribers.vacant_key(), generation);
+        self.index.join(key, &subscriber.topics);
+        let due = now.after(self.timing.heartbeat).min(subscriber.expires);
+        self.subscribers.insert(subscriber);
+        self.look_at(key, due);
+        self.queue(key);
+        key
+    }
+
+    /// The client is gone, or the connection is broken.
+    pub fn leave(&mut self, key: Key, why: Closed) {
+        if self.get(key).is_none() {
+            return;
+        }
+        let subscriber = self.subscribers.remove(key.slot as usize);
+        let subscribers = &self.subscribers;
+        self.index.leave(&subscriber.topics, |key| {
+            subscribers.get(key.slot as usize).is_some_and(|there| there.generation == key.generation)
+        });
+        self.metrics.closed(why);
+    }
+
+    /// Ends a stream in order, with last words if there is room for them: the client comes back after `retry`.
+    fn dismiss(&mut self, key: Key, why: Closed) {
+        if let Some(subscriber) = self.get_mut(key) {
+            let between_frames = match &subscriber.state {
+                State::Live => true,
+                State::Behind(behind) => behind.rest.is_empty(),
+            };
+            if between_frames && why != Closed::Stale {
+                let words = encode::farewell(jitter(subscriber.retry), why.to_the_client());
+                let mut last = words.bytes(subscriber.framing).to_vec();
+                last.extend_from_slice(encode::end(subscriber.framing));
+                subscriber.sink.end(&last);
+            }
+        }
+        self.leave(key, why);
+    }
+
+    /// Ends some streams, in turn; returns how many.
+    pub fn close_some(&mut self, count: usize, why: Closed) -> usize {
+        let mut closed = 0;
+        while closed < count && !self.subscribers.is_empty() {
+            if self.next_to_close >= self.subscribers.capacity() {
+                self.next_to_close = 0;
+            }
+            let slot = self.next_to_close;
+            self.next_to_close += 1;
+            if let Some(generation) = self.subscribers.get(slot).map(|subscriber| subscriber.generation) {
+                self.dismiss(key(slot, generation), why);
+                closed += 1;
+            }
+        }
+        closed
+    }
+
+    /// Gives the newest events to those who are live and want them. True if there are more.
+    pub fn dispatch(&mut self, now: Tick) -> bool {
+        let ring = self.ring.read();
+        let head = ring.head();
+        let taken = ring.after(self.dispatched).map(|entries| {
+            let mut bytes = 0;
+            self.batch.extend(
+                entries
+                    .take(BATCH)
+                    .take_while(|entry| {
+                        bytes += entry.frame.size();
+                        bytes <= BATCH_BYTES || bytes == entry.frame.size()
+                    })
+                    .cloned(),
+            );
+        });
+        drop(ring);
+        if taken.is_err() {
+            self.everyone_is_behind();
+            self.dispatched = head;
+            std::mem::take(&mut self.early).into_iter().for_each(|key| self.queue(key));
+            return false;
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        match &*batch {
+            [] => {}
+            [one] => self.give(one, now),
+            several => self.give_all(several, now),
+        }
+        if let Some(last) = batch.last() {
+            self.dispatched = last.position;
+            std::mem::take(&mut self.early).into_iter().for_each(|key| self.queue(key));
+            self.watch_blocked(now);
+        }
+        batch.clear();
+        self.batch = batch;
+        self.dispatched != head
+    }
+
+    /// One event, one write for each who gets it.
+    fn give(&mut self, entry: &Entry, now: Tick) {
+        let seq = entry.position.seq;
+        let (mut sent, mut bytes) = (0, 0);
+        for key in self.index.wanting(&entry.topic) {
+            let Some(subscriber) = self.subscribers.get_mut(key.slot as usize) else { continue };
+            if subscriber.generation != key.generation || subscriber.seen >= seq || !subscriber.is_live() {
+                continue;
+            }
+            let frame = entry.frame.bytes(subscriber.framing);
+            let taken = match subscriber.sink.write(frame) {
+                Ok(taken) => taken,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+                Err(_) => {
+                    self.failed.push((key, Closed::Dead));
+                    continue;
+                }
+            };
+            bytes += taken as u64;
+            subscriber.bytes += taken as u64;
+            if taken == 0 {
+                subscriber.block(entry.position.before(), Bytes::new());
+                self.blocked.push(key);
+                continue;
+            }
+            let length = frame.len();
+            sent += 1;
+            subscriber.wrote(seq, now);
+            if taken < length {
+                subscriber.block(entry.position, entry.frame.rest(subscriber.framing, taken));
+                self.blocked.push(key);
+            }
+        }
+        self.count(sent, bytes);
+        self.drop_failed();
+    }
+
+    /// Several events at once, one write for each who gets any of them.
+    fn give_all(&mut self, entries: &[Entry], now: Tick) {
+        let mut who: Vec<Key> = Vec::new();
+        for entry in entries {
+            for key in self.index.wanting(&entry.topic) {
+                if let Some(subscriber) = self.subscribers.get_mut(key.slot as usize)
+                    && subscriber.generation == key.generation
+                    && subscriber.seen < entry.position.seq
+                    && subscriber.is_live()
+                    && !std::mem::replace(&mut subscriber.listed, true)
+                {
+                    who.push(key);
+                }
+            }
+        }
+        let (mut sent, mut bytes) = (0, 0);
+        for key in who {
+            let Some(subscriber) = self.subscribers.get_mut(key.slot as usize) else { continue };
+            subscriber.listed = false;
+            let seen = subscriber.seen;
+            let topics = &subscriber.topics;
+            let wanted = entries.iter().filter(|entry| entry.position.seq > seen && topics.want(&entry.topic));
+            let wanted: arrayvec::ArrayVec<&Entry, BATCH> = wanted.collect();
+            match subscriber.write_frames(&wanted, now) {
+                Ok(wrote) => {
+                    sent += wrote.events;
+                    bytes += wrote.bytes;
+                    if let Some((cursor, rest)) = wrote.stopped {
+                        subscriber.block(cursor, rest);
+                        self.blocked.push(key);
+                    }
+                }
+                Err(_) => self.failed.push((key, Closed::Dead)),
+            }
+        }
+        self.count(sent, bytes);
+        self.drop_failed();
+    }
+
+    /// Something for everyone who is live, with no place in the log. Others miss it.
+    pub fn broadcast(&mut self, frame: &Frame, now: Tick) {
+        let (mut bytes, mut missed) = (0, 0);
+        for (slot, subscriber) in &mut self.subscribers {
+            if !subscriber.is_live() {
+                missed += 1;
+                continue;
+            }
+            let text = frame.bytes(subscriber.framing);
+            let taken = match subscriber.sink.write(text) {
+                Ok(taken) => taken,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+                Err(_) => {
+                    self.failed.push((key(slot, subscriber.generation), Closed::Dead));
+                    continue;
+                }
+            };
+            bytes += taken as u64;
+            subscriber.bytes += taken as u64;
+            if taken > 0 {
+                subscriber.written = now;
+            } else {
+                missed += 1;
+            }
+            if taken < text.len() {
+                let cursor = Position { seq: self.dispatched.seq.max(subscriber.seen), ..self.dispatched };
+                let rest = if taken == 0 { Bytes::new() } else { frame.rest(subscriber.framing, taken) };
+                subscriber.block(cursor, rest);
+                self.blocked.push(key(slot, subscriber.generation));
+            }
+        }
+        self.metrics.broadcasts_missed.inc_by(missed);
+        self.count(0, bytes);
+        self.drop_failed();
+    }
+
+    /// The log is not where it was: everyone finds out by its cursor what it lacks.
+    fn everyone_is_behind(&mut self) {
+        let mut behind = Vec::new();
+        for (slot, subscriber) in &mut self.subscribers {
+            if subscriber.is_live() {
+                let cursor = Position { seq: self.dispatched.seq.max(subscriber.seen), ..self.dispatched };
+                subscriber.state = State::Behind(Box::new(Behind::new(cursor, Bytes::new())));
+                behind.push(key(slot, subscriber.generation));
+            }
+        }
+        behind.into_iter().for_each(|key| self.queue(key));
+    }
+
+    /// Puts one who lacks something in the queue of those who can be written to.
+    fn queue(&mut self, key: Key) {
+        if let Some(subscriber) = self.get_mut(key)
+            && let State::Behind(behind) = &mut subscriber.state
+            && !behind.blocked
+            && !std::mem::replace(&mut behind.queued, true)
+        {
+            self.ready.push_back(key);
+        }
+    }
+
+    fn get(&self, key: Key) -> Option<&Subscriber<S>> {
+        self.subscribers.get(key.slot as usize).filter(|subscriber| subscriber.generation == key.generation)
+    }
+
+    fn get_mut(&mut self, key: Key) -> Option<&mut Subscriber<S>> {
+        self.subscribers.get_mut(key.slot as usize).filter(|subscriber| subscriber.generation == key.generation)
+    }
+
+    fn count(&self, events: u64, bytes: u64) {
+        self.metrics.events_sent.inc_by(events);
+        self.metrics.bytes_sent.inc_by(bytes);
+    }
+
+    fn drop_failed(&mut self) {
+        for (key, why) in std::mem::take(&mut self.failed) {
+            self.leave(key, why);
+        }
+    }
+}
+
+/// Slots are fewer than file descriptors.
+#[expect(clippy::cast_possible_truncation, reason = "as said")]
+fn key(slot: usize, generation: u32) -> Key {
+    Key { slot: slot as u32, generation }
+}
+
+/// Within ±50 %, so that those who lose their connections together do not come back together.
+pub fn jitter(time: Duration) -> Duration {
+    time.mul_f64(0.5 + fastrand::f64())
+}

@@ -99,7 +99,7 @@ impl Metrics {
             registry.register(Box::new(counters.clone()))?;
             Ok::<_, prometheus::Error>(counters)
         };
-        Ok(Self(Arc::new(Inner {
+        let metrics = Self(Arc::new(Inner {
             connections: gauge("connections", "Subscribers that are connected")?,
             connections_opened: counter("connections_opened_total", "Streams begun")?,
             connections_resumed: counter("connections_resumed_total", "Streams begun with a last event id")?,
@@ -121,7 +121,11 @@ impl Metrics {
             broker_up: gauge("broker_up", "1 while the broker answers")?,
             broker_errors: counter("broker_errors_total", "Times that the broker did not answer as it should")?,
             registry,
-        })))
+        }));
+        // What has not happened yet is told as 0.
+        metrics.skipped(SlowConsumer::SkipToLatest, 0);
+        metrics.skipped(SlowConsumer::LatestPerTopic, 0);
+        Ok(metrics)
     }
 
     pub fn opened(&self, resumed: bool) {

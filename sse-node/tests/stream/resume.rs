@@ -93,7 +93,7 @@ async fn what_is_gone_is_told_by_a_gap_and_the_rest_follows() {
     publish(&node, 2..=300).await; // 201 to 300 are kept
     let mut reader = node.resume("/events", &ids[0]).await;
     let gap = reader.next().await;
-    assert_eq!((gap.event.as_str(), gap.data.as_str()), ("gap", r#"{"missed":199}"#));
+    assert_eq!((gap.event.as_str(), gap.data.as_str()), ("gap", r#"{"missed":199,"reason":"expired"}"#));
     assert_eq!(reader.data().await, ["201", "202"]);
     assert_eq!(node.metric("ssefleet_node_gaps_total").await, 1);
     // With the id of the gap it would not be told again.

@@ -8,6 +8,8 @@
 mod catch_up;
 mod list;
 mod subscriber;
+#[cfg(test)]
+mod tests;
 mod visit;
 
 use std::{collections::VecDeque, io::ErrorKind, sync::Arc, time::Duration};

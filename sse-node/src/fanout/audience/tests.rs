@@ -1,0 +1,399 @@
+//! Any order of publishing, blocking, joining, leaving and trimming, against what a log and a cursor promise.
+
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
+
+use prometheus::IntGauge;
+use proptest::prelude::*;
+use ssefleet_tests::sse::parser::Parser;
+
+use super::*;
+use crate::{
+    broker::Extent,
+    encode::Framing,
+    event::{Event, NewEvent},
+    fanout::{
+        replay::{Found, Page},
+        ring::Limits,
+        topics::Topics,
+    },
+};
+
+/// A socket that takes so much and no more.
+#[derive(Clone, Default)]
+struct Pipe(Rc<RefCell<Taken>>);
+
+#[derive(Default)]
+struct Taken {
+    room: usize,
+    bytes: Vec<u8>,
+    writes: usize,
+    broken: bool,
+}
+
+impl Sink for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.write_vectored(&[std::io::IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, parts: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+        let mut taken = self.0.borrow_mut();
+        if taken.broken {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        taken.writes += 1;
+        let mut count = 0;
+        for part in parts {
+            let length = part.len().min(taken.room);
+            taken.bytes.extend_from_slice(&part[..length]);
+            taken.room -= length;
+            count += length;
+        }
+        if count == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    }
+
+    fn end(&mut self, last: &[u8]) {
+        let _ = self.write(last);
+    }
+}
+
+/// A broker's log, a ring, and the audience under test.
+struct World {
+    log: Vec<Event>,
+    /// How many of the oldest the log has let go of.
+    trimmed: usize,
+    epoch: u64,
+    ring: Arc<RwLock<Ring>>,
+    audience: Audience<Pipe>,
+    readers: Vec<Reader>,
+    now: Tick,
+}
+
+struct Reader {
+    key: Key,
+    pipe: Pipe,
+    topics: Topics,
+    cursor: Position,
+}
+
+fn timing(slow: SlowConsumer) -> Timing {
+    Timing { heartbeat: 150, stale_after: 3000, max_age: 36_000, max_lag: 600, slow }
+}
+
+impl World {
+    fn new(slow: SlowConsumer) -> Self {
+        let ring = Ring::new(Position::new(1, 0), Limits { events: 4, bytes: usize::MAX });
+        let ring = Arc::new(RwLock::new(ring));
+        let audience = Audience::new(ring.clone(), Metrics::new().unwrap(), timing(slow), Tick(0));
+        Self { log: vec![], trimmed: 0, epoch: 1, ring, audience, readers: vec![], now: Tick(0) }
+    }
+
+    fn head(&self) -> Position {
+        Position::new(self.epoch, self.log.len() as u64)
+    }
+
+    fn publish(&mut self, topic: &str) {
+        let position = self.head().next();
+        let new = NewEvent { topic: topic.into(), event: None, data: format!("{}", position.seq) };
+        self.log.push(Event { position, new });
+        self.ring.write().push(&self.log[self.log.len() - 1], self.now);
+    }
+
+    /// The log is lost, and begins anew.
+    fn lose(&mut self) {
+        self.epoch += 1;
+        self.log.clear();
+        self.trimmed = 0;
+        self.ring.write().restart(self.head());
+    }
+
+    fn join(&mut self, names: &[&str], cursor: Position, room: usize) -> usize {
+        let (pipe, topics) = (Pipe::default(), Topics::of(names).unwrap());
+        pipe.0.borrow_mut().room = room;
+        let place = Place::take(&IntGauge::new("a", "b").unwrap(), 1).unwrap();
+        let newcomer = Newcomer {
+            id: self.readers.len() as u64 + 1,
+            sink: pipe.clone(),
+            peer: None,
+            topics: topics.clone(),
+            framing: Framing::Plain,
+            cursor,
+            greeting: encode::greeting(Duration::from_secs(3), cursor).rest(Framing::Plain, 0),
+            retry: Duration::from_secs(3),
+            place,
+        };
+        let key = self.audience.join(newcomer, self.now);
+        self.readers.push(Reader { key, pipe, topics, cursor });
+        self.readers.len() - 1
+    }
+
+    fn give_room(&mut self, reader: usize, room: usize) {
+        let Reader { key, pipe, .. } = &self.readers[reader];
+        pipe.0.borrow_mut().room += room;
+        self.audience.writable(*key, self.now);
+    }
+
+    /// What the shard's loop does, until nothing more happens.
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            let more = self.audience.dispatch(self.now);
+            self.audience.catch_up(self.now);
+            let asks: Vec<_> = self.audience.take_asks().collect();
+            for (key, need) in &asks {
+                let found = match need {
+                    Need::Extent => {
+                        let first = Position::new(self.epoch, self.trimmed as u64 + 1);
+                        Found::Extent(Extent { first, last: self.head() })
+                    }
+                    Need::Page(start) => {
+                        let kept = self.log.iter().skip(self.trimmed).filter(|event| event.position > *start);
+                        let entry = |event: &Event| Entry::new(event, event.new.topic.as_str().into(), self.now);
+                        Found::Page(Arc::new(Page { entries: kept.take(3).map(entry).collect() }))
+                    }
+                };
+                self.audience.found(*key, found);
+            }
+            if !more && asks.is_empty() && !self.audience.has_ready() {
+                return;
+            }
+        }
+        panic!("it never settles");
+    }
+
+    fn received(&self, reader: usize) -> Vec<ssefleet_tests::sse::parser::Event> {
+        Parser::new("").feed(&self.readers[reader].pipe.0.borrow().bytes)
+    }
+
+    /// Of one reader: every event that it wants came once and in order, or a gap told of it. All in one epoch.
+    fn check(&self, reader: usize) -> Result<(), TestCaseError> {
+        let Reader { topics, cursor, .. } = &self.readers[reader];
+        let mut accounted = BTreeSet::new();
+        let mut last = cursor.seq;
+        for event in self.received(reader) {
+            let position: Position = event.id.parse().unwrap();
+            if event.event == "gap" {
+                let told: serde_json::Value = serde_json::from_str(&event.data).unwrap();
+                let missed = told["missed"].as_u64().unwrap();
+                prop_assert_eq!(position.seq, last.max(position.seq - missed) + missed, "a gap overlaps");
+                accounted.extend(position.seq - missed + 1..=position.seq);
+            } else {
+                prop_assert_eq!(&event.data, &position.seq.to_string());
+                prop_assert!(topics.want(&self.log[position.seq as usize - 1].new.topic));
+                prop_assert!(position.seq > last, "out of order, or twice");
+                prop_assert!(accounted.insert(position.seq), "told as missed, and came");
+            }
+            last = position.seq;
+        }
+        for event in &self.log[cursor.seq as usize..] {
+            let seq = event.position.seq;
+            prop_assert!(accounted.contains(&seq) || !topics.want(&event.new.topic), "{} is lost silently", seq);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish(u8),
+    Join { topics: u8, back: u8, room: u16 },
+    Room(u8, u16),
+    Leave(u8),
+    Break(u8),
+    Trim(u8),
+    Settle,
+    Tick(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => any::<u8>().prop_map(Step::Publish),
+        2 => (any::<u8>(), any::<u8>(), 0..400_u16).prop_map(|(topics, back, room)| Step::Join { topics, back, room }),
+        3 => (any::<u8>(), 1..300_u16).prop_map(|(reader, room)| Step::Room(reader, room)),
+        1 => any::<u8>().prop_map(Step::Leave),
+        1 => any::<u8>().prop_map(Step::Break),
+        1 => any::<u8>().prop_map(Step::Trim),
+        3 => Just(Step::Settle),
+        1 => (1..200_u8).prop_map(Step::Tick),
+    ]
+}
+
+const TOPICS: [&str; 3] = ["a", "ab", "b"];
+const WANTED: [&[&str]; 5] = [&[], &["a"], &["a*"], &["a", "a*"], &["b", "c"]];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_or_repeated_silently(steps in proptest::collection::vec(step(), 1..80)) {
+        let mut world = World::new(SlowConsumer::Disconnect);
+        let mut gone = BTreeSet::new();
+        for step in steps {
+            let reader = |n: u8, world: &World| (!world.readers.is_empty()).then(|| usize::from(n) % world.readers.len());
+            match step {
+                Step::Publish(topic) => world.publish(TOPICS[usize::from(topic) % 3]),
+                Step::Join { topics, back, room } => {
+                    let head = world.head();
+                    let cursor = Position { seq: head.seq.saturating_sub(u64::from(back % 12)), ..head };
+                    world.join(WANTED[usize::from(topics) % 5], cursor, room.into());
+                }
+                Step::Room(n, room) => {
+                    if let Some(reader) = reader(n, &world) {
+                        world.give_room(reader, room.into());
+                    }
+                }
+                Step::Leave(n) => {
+                    if let Some(reader) = reader(n, &world) {
+                        world.audience.leave(world.readers[reader].key, Closed::ByClient);
+                        gone.insert(reader);
+                    }
+                }
+                Step::Break(n) => {
+                    if let Some(reader) = reader(n, &world) {
+                        world.readers[reader].pipe.0.borrow_mut().broken = true;
+                        gone.insert(reader);
+                    }
+                }
+                Step::Trim(n) => world.trimmed = world.trimmed.max(world.log.len().saturating_sub(usize::from(n % 6))),
+                Step::Settle => world.settle(),
+                Step::Tick(ticks) => {
+                    // Less than a lag that would end a connection.
+                    world.now = world.now.after(u32::from(ticks) / 40);
+                    world.audience.tick(world.now);
+                }
+            }
+        }
+        world.settle();
+        for reader in 0..world.readers.len() {
+            world.give_room(reader, 1 << 20);
+        }
+        world.settle();
+        for reader in (0..world.readers.len()).filter(|reader| !gone.contains(reader)) {
+            prop_assert!(world.audience.get(world.readers[reader].key).is_some_and(Subscriber::is_live));
+            world.check(reader)?;
+        }
+    }
+
+    /// Whatever the socket took before the log was lost, a reset is told and all of the new log follows.
+    #[test]
+    fn a_lost_log_is_told(before in 1..8_u64, room in 0..300_usize, after in 0..8_u64) {
+        let mut world = World::new(SlowConsumer::Disconnect);
+        let reader = world.join(&[], world.head(), room);
+        (0..before).for_each(|_| world.publish("a"));
+        world.settle();
+        world.lose();
+        (0..after).for_each(|_| world.publish("a"));
+        world.settle();
+        world.give_room(reader, 1 << 20);
+        world.settle();
+        let received = world.received(reader);
+        let reset = received.iter().position(|event| event.event == "reset");
+        prop_assert!(reset.is_some(), "{:?}", received);
+        let rest: Vec<_> = received[reset.unwrap() + 1..].iter().map(|event| event.data.clone()).collect();
+        prop_assert_eq!(rest, (1..=after).map(|n| n.to_string()).collect::<Vec<_>>());
+    }
+}
+
+fn told(world: &World, reader: usize) -> Vec<String> {
+    let text = |event: ssefleet_tests::sse::parser::Event| match event.event.as_str() {
+        "message" => event.data,
+        _ => format!("{} {}", event.event, event.data),
+    };
+    world.received(reader).into_iter().map(text).collect()
+}
+
+/// A reader that gets event 1, then takes nothing while others come, and is looked at after the time.
+fn lagging(slow: SlowConsumer, topics: &[&str], after: u32) -> (World, usize) {
+    let mut world = World::new(slow);
+    let reader = world.join(topics, world.head(), 1 << 20);
+    world.publish("a");
+    world.settle();
+    world.readers[reader].pipe.0.borrow_mut().room = 0;
+    for topic in ["a", "b", "a"] {
+        world.publish(topic);
+    }
+    world.settle();
+    world.now = world.now.after(after);
+    for _ in 0..after / 10 + 1 {
+        world.audience.tick(world.now);
+    }
+    (world, reader)
+}
+
+#[test]
+fn one_that_lags_too_far_is_disconnected() {
+    let (world, reader) = lagging(SlowConsumer::Disconnect, &[], 599);
+    assert!(world.audience.get(world.readers[reader].key).is_some());
+    let (world, reader) = lagging(SlowConsumer::Disconnect, &[], 602);
+    assert!(world.audience.get(world.readers[reader].key).is_none());
+}
+
+#[test]
+fn one_that_lags_goes_on_with_the_latest() {
+    let (mut world, reader) = lagging(SlowConsumer::SkipToLatest, &[], 602);
+    world.give_room(reader, 1 << 20);
+    world.settle();
+    assert_eq!(told(&world, reader), ["1", r#"gap {"missed":2,"reason":"slow"}"#, "4"]);
+    // Of its topics only.
+    let (mut world, reader) = lagging(SlowConsumer::SkipToLatest, &["a"], 602);
+    world.give_room(reader, 1 << 20);
+    world.settle();
+    assert_eq!(told(&world, reader), ["1", r#"gap {"missed":1,"reason":"slow"}"#, "4"]);
+    // One that is only a little behind skips nothing.
+    let (mut world, reader) = lagging(SlowConsumer::SkipToLatest, &[], 599);
+    world.give_room(reader, 1 << 20);
+    world.settle();
+    assert_eq!(told(&world, reader), ["1", "2", "3", "4"]);
+}
+
+#[test]
+fn one_that_lags_goes_on_with_the_latest_of_each_topic() {
+    let (mut world, reader) = lagging(SlowConsumer::LatestPerTopic, &[], 602);
+    world.give_room(reader, 1 << 20);
+    world.settle();
+    assert_eq!(told(&world, reader), ["1", r#"gap {"missed":1,"reason":"slow"}"#, "3", "4"]);
+    world.publish("b");
+    world.settle();
+    assert_eq!(told(&world, reader).last().unwrap(), "5");
+}
+
+#[test]
+fn one_that_takes_nothing_is_stale_and_one_that_is_old_is_dismissed() {
+    let (mut world, reader) = lagging(SlowConsumer::SkipToLatest, &[], 3002);
+    assert!(world.audience.get(world.readers[reader].key).is_none());
+    let young = world.join(&[], world.head(), 1 << 20);
+    world.settle();
+    world.now = world.now.after(32_000);
+    for _ in 0..400 {
+        world.audience.tick(world.now);
+    }
+    assert!(world.audience.get(world.readers[young].key).is_some(), "not before 90 % of its age");
+    world.now = world.now.after(8_000);
+    for _ in 0..100 {
+        world.audience.tick(world.now);
+    }
+    assert!(world.audience.get(world.readers[young].key).is_none());
+    let bytes = world.readers[young].pipe.0.borrow().bytes.clone();
+    assert!(String::from_utf8(bytes).unwrap().ends_with(": this connection is old enough; reconnect\n\n"));
+}
+
+#[test]
+fn a_caught_up_reader_costs_one_write_an_event_and_others_none() {
+    let mut world = World::new(SlowConsumer::Disconnect);
+    let (one, other) = (world.join(&["a"], world.head(), 1 << 20), world.join(&["b"], world.head(), 1 << 20));
+    world.settle();
+    let writes = |world: &World, reader: usize| world.readers[reader].pipe.0.borrow().writes;
+    let before = (writes(&world, one), writes(&world, other));
+    for _ in 0..10 {
+        world.publish("a");
+        world.settle();
+    }
+    assert_eq!((writes(&world, one), writes(&world, other)), (before.0 + 10, before.1));
+    // Several at once are one write.
+    (0..3).for_each(|_| world.publish("a"));
+    world.settle();
+    assert_eq!(writes(&world, one), before.0 + 11);
+    // A quiet one learns by a heartbeat how far the log has come.
+    world.now = world.now.after(160);
+    (0..20).for_each(|_| world.audience.tick(world.now));
+    let bytes = world.readers[other].pipe.0.borrow().bytes.clone();
+    assert!(String::from_utf8(bytes).unwrap().ends_with("id: 1-13\n\n"));
+}

@@ -28,13 +28,15 @@ use crate::{
     config::Current,
     drain::Drain,
     fanout::hub::Hub,
-    http::{admin::Admin, listen::listen, public::Public, publish::Publish},
+    http::{admin::Admin, listen::listen, public::Public, publish::Publish, tls::Tls},
     metrics::Metrics,
 };
 
 /// Where a node listens.
 pub struct Listeners {
     pub public: TcpListener,
+    /// On the public listener.
+    pub tls: Option<Arc<Tls>>,
     pub publish: TcpListener,
     pub admin: TcpListener,
 }
@@ -101,10 +103,13 @@ pub async fn serve(
     if let Some(file) = file {
         tasks.spawn(config::watch(file, current.clone(), hub.clone()));
     }
-    tasks.spawn(listen(listeners.public, Arc::new(public), conversations.clone(), finish.clone()));
-    tasks.spawn(listen(listeners.publish, Arc::new(publish), conversations.clone(), finish.clone()));
+    if let Some(tls) = listeners.tls.clone() {
+        tasks.spawn(async move { tls.watch().await });
+    }
+    tasks.spawn(listen(listeners.public, listeners.tls, Arc::new(public), conversations.clone(), finish.clone()));
+    tasks.spawn(listen(listeners.publish, None, Arc::new(publish), conversations.clone(), finish.clone()));
     // Probes and figures are answered to the end.
-    tasks.spawn(listen(listeners.admin, Arc::new(admin), TaskTracker::new(), CancellationToken::new()));
+    tasks.spawn(listen(listeners.admin, None, Arc::new(admin), TaskTracker::new(), CancellationToken::new()));
 
     let why = tokio::select! {
         why = stop => why,

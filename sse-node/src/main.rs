@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use sse_node::{Listeners, Stop, config, health};
+use sse_node::{Listeners, Stop, config, health, http::tls::Tls};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -59,6 +59,13 @@ struct Serve {
     /// Probes, metrics and figures.
     #[arg(long, env = "SSEFLEET_ADMIN", default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
     admin: SocketAddr,
+    /// The certificate chain of the public listener, PEM: it then speaks TLS, with HTTP/2 by ALPN. Read anew
+    /// when it changes.
+    #[arg(long, env = "SSEFLEET_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The private key of that certificate, PEM.
+    #[arg(long, env = "SSEFLEET_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// Where Secrets lie as files, NAME/KEY.
     #[arg(long, env = "SSEFLEET_SECRETS_DIR", default_value = "secrets", value_name = "DIR")]
     secrets_dir: PathBuf,
@@ -109,8 +116,12 @@ async fn run(serve: Serve) -> Result<(), Failed> {
     // The provider of TLS for connections to Redis.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let broker = config::broker(&stream, serve.redis.as_deref(), &serve.secrets_dir).map_err(wrong)?;
+    let tls = serve.tls_certificate.zip(serve.tls_key).map(|(certificate, key)| Tls::load(certificate, key));
+    let tls = tls.transpose().map_err(|error| Failed::Arguments(format!("--tls-certificate: {error}")))?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let listeners = Listeners {
         public: bind("public", serve.public).await?,
+        tls,
         publish: bind("publish", serve.publish).await?,
         admin: bind("admin", serve.admin).await?,
     };
@@ -123,7 +134,7 @@ async fn run(serve: Serve) -> Result<(), Failed> {
         }
     };
     info!(
-        subscribe = format!("http://{}{}", serve.public, stream.path),
+        subscribe = format!("{scheme}://{}{}", serve.public, stream.path),
         publish = format!("http://{}/publish", serve.publish),
         admin = format!("http://{}/stats", serve.admin),
         "serving {}/{}; anyone who reaches the publish address may publish",

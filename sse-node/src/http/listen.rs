@@ -21,6 +21,7 @@ use super::{
     first::{self, Get, Speaks},
     respond::Response,
     rewind::Rewind,
+    tls::Tls,
 };
 
 /// How long a client may take for the head of a request.
@@ -43,6 +44,7 @@ pub trait Handler: Send + Sync + 'static {
 /// Accepts until `finish` is cancelled; then keep-alive ends too, and connections close after their last answer.
 pub async fn listen(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     handler: Arc<impl Handler>,
     connections: TaskTracker,
     finish: CancellationToken,
@@ -54,7 +56,13 @@ pub async fn listen(
         };
         match accepted {
             Ok((socket, peer)) => {
-                connections.spawn(serve(socket, peer, handler.clone(), finish.clone()));
+                let (handler, finish) = (handler.clone(), finish.clone());
+                // An event is one small write; it must not wait for the answer to the one before.
+                let _ = socket.set_nodelay(true);
+                match tls.clone() {
+                    None => connections.spawn(serve(socket, peer, handler, finish)),
+                    Some(tls) => connections.spawn(serve_tls(socket, peer, tls, handler, finish)),
+                };
             }
             // Out of file descriptors, mostly: those that are connected stay so, and some will go.
             Err(error) if !is_the_clients(&error) => {
@@ -73,8 +81,6 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 async fn serve(mut socket: TcpStream, peer: SocketAddr, handler: Arc<impl Handler>, finish: CancellationToken) {
-    // An event is one small write; it must not wait for the answer to the one before.
-    let _ = socket.set_nodelay(true);
     let mut bytes = Vec::new();
     let speaks = tokio::select! {
         read = timeout(HEAD, first::read(&mut socket, &mut bytes)) => read,
@@ -90,8 +96,22 @@ async fn serve(mut socket: TcpStream, peer: SocketAddr, handler: Arc<impl Handle
     Box::pin(converse(Rewind::new(bytes, socket), speaks, peer, handler, finish)).await;
 }
 
+async fn serve_tls(
+    socket: TcpStream,
+    peer: SocketAddr,
+    tls: Arc<Tls>,
+    handler: Arc<impl Handler>,
+    finish: CancellationToken,
+) {
+    match timeout(HEAD, tls.accept(socket)).await {
+        Ok(Ok((stream, speaks))) => converse(stream, speaks, peer, handler, finish).await,
+        Ok(Err(error)) => debug!(%error, %peer, "no TLS came about"),
+        Err(_) => {}
+    }
+}
+
 /// Serves requests by way of hyper.
-pub async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     io: S,
     speaks: Speaks,
     peer: SocketAddr,

@@ -10,3 +10,4 @@ pub mod public;
 pub mod publish;
 pub mod respond;
 mod rewind;
+pub mod tls;

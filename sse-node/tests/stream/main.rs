@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod connections;
 mod drain;
 mod http;
 mod outage;
+mod reload;
 mod resume;
 mod support;
+mod tls;
+mod wire;

@@ -1,12 +1,12 @@
 //! Nodes in this process, on ports of their own, and a subscriber that reads them over a real socket.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use sse_node::{Listeners, Stop, broker::Broker};
+use sse_node::{Listeners, Stop, broker::Broker, http::tls::Tls};
 use ssefleet_crds::{Stream, manifest};
 use ssefleet_tests::sse::parser::{Event, Parser};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
@@ -32,7 +32,20 @@ pub struct Node {
 impl Node {
     /// Returns when the node is ready.
     pub async fn start(stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        let node = Self::start_unready(stream, broker).await;
+        Self::start_unready(stream, broker).await.ready().await
+    }
+
+    /// One that follows a manifest.
+    pub async fn start_from(file: PathBuf, stream: Stream, broker: Arc<dyn Broker>) -> Self {
+        Self::begin(Some(file), None, stream, broker).await.ready().await
+    }
+
+    pub async fn start_unready(stream: Stream, broker: Arc<dyn Broker>) -> Self {
+        Self::begin(None, None, stream, broker).await
+    }
+
+    async fn ready(self) -> Self {
+        let node = self;
         let ready = async {
             while node.get(node.admin, "/readyz").await.0 != 200 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -42,15 +55,20 @@ impl Node {
         node
     }
 
-    pub async fn start_unready(stream: Stream, broker: Arc<dyn Broker>) -> Self {
+    /// One whose public listener speaks TLS.
+    pub async fn start_with_tls(tls: Arc<Tls>, stream: Stream, broker: Arc<dyn Broker>) -> Self {
+        Self::begin(None, Some(tls), stream, broker).await.ready().await
+    }
+
+    async fn begin(file: Option<PathBuf>, tls: Option<Arc<Tls>>, stream: Stream, broker: Arc<dyn Broker>) -> Self {
         let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let listeners = Listeners { public: bind().await, publish: bind().await, admin: bind().await };
+        let listeners = Listeners { public: bind().await, tls, publish: bind().await, admin: bind().await };
         let [public, publish, admin] =
             [&listeners.public, &listeners.publish, &listeners.admin].map(|listener| listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stop = async { stopped.await.unwrap_or(Stop::Interrupted) };
-            sse_node::serve(stream, None, broker, Some("node-0".into()), listeners, stop).await.unwrap();
+            sse_node::serve(stream, file, broker, Some("node-0".into()), listeners, stop).await.unwrap();
         });
         Self { public, publish, admin, stop: Some(stop), task }
     }

@@ -5,13 +5,16 @@
 //! tries again after a status other than 200, as libraries do; [`Reader::refusals`] counts those.
 
 use std::{
+    collections::BTreeSet,
     ops::RangeInclusive,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming};
+use k8s_openapi::api::core::v1::Pod;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use crate::{
@@ -180,7 +183,14 @@ async fn stay_connected(access: Access, subscription: Subscription, notes: mpsc:
         match open(&access, &subscription, &last_event_id).await {
             Ok(response) if response.status() == 200 => {
                 let pod = response.headers().get("x-sse-node").and_then(|value| value.to_str().ok());
-                if notes.send(Note::Connected(pod.unwrap_or_default().into())).is_err() {
+                let pod = pod.unwrap_or_default().to_owned();
+                if !is_of(&access, &subscription.host, &pod).await {
+                    // An Ingress for any host, such as the demo's, answers until the controller knows this one.
+                    notes.send(Note::Refused(format!("{pod} is another stream's node"))).ok();
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                if notes.send(Note::Connected(pod)).is_err() {
                     return;
                 }
                 let mut parser = Parser::new(last_event_id);
@@ -197,6 +207,22 @@ async fn stay_connected(access: Access, subscription: Subscription, notes: mpsc:
         }
         tokio::time::sleep(pause).await; // what `retry:` asks for
     }
+}
+
+/// Whether a pod is in the namespace that the host name tells.
+async fn is_of(access: &Access, host: &str, pod: &str) -> bool {
+    static KNOWN: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+    let namespace = host.split('.').nth(1).unwrap_or_default();
+    let seen = (namespace.to_owned(), pod.to_owned());
+    if KNOWN.lock().is_ok_and(|known| known.contains(&seen)) {
+        return true;
+    }
+    let found = access.api::<Pod>(namespace).get_metadata_opt(pod).await;
+    let found = matches!(found, Ok(Some(_)));
+    if found && let Ok(mut known) = KNOWN.lock() {
+        known.insert(seen);
+    }
+    found
 }
 
 async fn open(

@@ -1,0 +1,81 @@
+//! The manifest changes while the node runs: connections stay, and what it says holds.
+
+use std::{fs, sync::Arc};
+
+use serde_json::{Value, json};
+use sse_node::broker::memory::Memory;
+
+use crate::support::{Node, send, stream};
+
+struct Manifest(tempfile::TempDir);
+
+impl Manifest {
+    fn write(&self, spec: &Value) {
+        let object = json!({"apiVersion": "ssefleet.dev/v1alpha1", "kind": "SseStream", "metadata": {"name": "quotes"}, "spec": spec});
+        // As a kubelet does it: the new one takes the place of the old one at once.
+        fs::write(self.0.path().join("new"), object.to_string()).unwrap();
+        fs::rename(self.0.path().join("new"), self.path()).unwrap();
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("stream.yaml")
+    }
+}
+
+async fn configuration(node: &Node) -> Value {
+    let (_, stats) = node.get(node.admin, "/stats").await;
+    serde_json::from_str::<Value>(&stats).unwrap()["configuration"].take()
+}
+
+fn spec(max_per_pod: u32, path: &str) -> Value {
+    json!({
+        "path": path, "fleet": {"replicas": 1}, "broker": {"memory": {}},
+        "connections": {"maxPerPod": max_per_pod}, "history": {"maxEventBytes": 10 * max_per_pod},
+    })
+}
+
+#[tokio::test]
+async fn limits_and_paths_change_and_nobody_is_disconnected() {
+    let manifest = Manifest(tempfile::tempdir().unwrap());
+    manifest.write(&spec(1, "/events"));
+    let node = Node::start_from(manifest.path(), stream(&spec(1, "/events")), Arc::new(Memory::new(100))).await;
+    let mut reader = node.subscribe("/events").await;
+    let full = || hyper::Request::get("/events").header("host", "node").body(http_body_util::Full::default()).unwrap();
+    assert_eq!(send(node.public, full()).await.status(), 503);
+    assert_eq!(node.post("/publish", None, "0123456789 more").await.0, 413);
+
+    let loaded = configuration(&node).await["loaded"].clone();
+    manifest.write(&spec(2, "/news"));
+    while configuration(&node).await["loaded"] == loaded {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(send(node.public, full()).await.status(), 404);
+    let mut second = node.subscribe("/news").await;
+    assert_eq!(node.post("/publish", None, "0123456789 more").await.0, 200);
+    for reader in [&mut reader, &mut second] {
+        assert_eq!(reader.data().await, ["0123456789 more"]);
+    }
+    assert_eq!(configuration(&node).await["needsRestart"], json!([]));
+}
+
+#[tokio::test]
+async fn what_cannot_change_is_told_and_a_bad_manifest_changes_nothing() {
+    let manifest = Manifest(tempfile::tempdir().unwrap());
+    manifest.write(&spec(1, "/events"));
+    let node = Node::start_from(manifest.path(), stream(&spec(1, "/events")), Arc::new(Memory::new(100))).await;
+    let mut reader = node.subscribe("/events").await;
+
+    manifest.write(&json!({"path": "events"}));
+    while configuration(&node).await["error"] == Value::Null {
+        tokio::task::yield_now().await;
+    }
+    let told = configuration(&node).await["error"].to_string();
+    assert!(told.contains("path must begin with '/'"), "{told}");
+
+    manifest.write(&json!({"broker": {"redis": {"external": {"url": "redis://elsewhere:6379"}}}}));
+    while configuration(&node).await["needsRestart"] != json!(["spec.broker", "spec.broker.redis.broadcastChannel"]) {
+        tokio::task::yield_now().await;
+    }
+    node.publish(json!({"data": "still here"})).await;
+    assert_eq!(reader.data().await, ["still here"]);
+}

@@ -44,6 +44,19 @@ pub fn farewell(retry: Duration, why: &str) -> Bytes {
     format!("retry: {}\n: {why}\n\n", retry.as_millis()).into()
 }
 
+/// A message for every connection, kept nowhere: without an id, so that the place to resume from stays as it
+/// is. NUL, which no parser treats alike, arrives as U+FFFD.
+pub fn broadcast(payload: &str) -> Bytes {
+    let mut frame = String::with_capacity(payload.len() + 16);
+    if payload.contains('\0') {
+        data(&mut frame, &payload.replace('\0', "\u{fffd}"));
+    } else {
+        data(&mut frame, payload);
+    }
+    frame.push('\n');
+    frame.into()
+}
+
 /// Events that this subscriber can no longer get: `missed` of all topics, `next` comes next.
 pub fn gap(missed: u64, next: Position) -> Bytes {
     format!("id: {}\nevent: gap\ndata: {{\"missed\":{missed}}}\n\n", next.before()).into()
@@ -76,8 +89,8 @@ mod tests {
     use crate::event::NewEvent;
 
     fn frame(event: Option<&str>, data: &str) -> Bytes {
-        let new = NewEvent { topic: "t".into(), event: event.map(Into::into), data: data.into() };
-        super::event(&Event { position: Position::new(35, 7), new })
+        let new = NewEvent { topic: "t".into(), event: event.map(Into::into), data: data.into(), ttl: None };
+        super::event(&Event { position: Position::new(35, 7), at: 0, new })
     }
 
     #[test]
@@ -94,6 +107,8 @@ mod tests {
         );
         assert_eq!(greeting(Duration::from_secs(3), Position::new(35, 7)), "retry: 3000\nid: z-7\n\n");
         assert_eq!(heartbeat(None), ":\n\n");
+        assert_eq!(broadcast("a\r\nid: forged\n\nb"), "data: a\ndata: id: forged\ndata: \ndata: b\n\n");
+        assert_eq!(broadcast("a\0b"), "data: a\u{fffd}b\n\n");
         assert_eq!(gap(3, Position::new(35, 7)), "id: z-6\nevent: gap\ndata: {\"missed\":3}\n\n");
     }
 

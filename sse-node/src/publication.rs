@@ -75,7 +75,7 @@ pub fn read(
     match form(content_type, named, text) {
         Form::Raw => Ok(vec![check(
             Place::Event,
-            NewEvent { topic: topic.unwrap_or_else(|| DEFAULT_TOPIC.into()), event, data: text.into() },
+            NewEvent { topic: topic.unwrap_or_else(|| DEFAULT_TOPIC.into()), event, data: text.into(), ttl: None },
         )?]),
         Form::Lines => {
             let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -123,7 +123,7 @@ fn one(at: Place, text: &str) -> Result<NewEvent, Refused> {
         string if string.starts_with('"') => serde_json::from_str(string).map_err(bad)?,
         other => other.to_owned(),
     };
-    Ok(NewEvent { topic: topic.unwrap_or_else(|| DEFAULT_TOPIC.into()), event, data })
+    Ok(NewEvent { topic: topic.unwrap_or_else(|| DEFAULT_TOPIC.into()), event, data, ttl: None })
 }
 
 /// Nothing that could end a line early may enter a frame, and NUL no parser treats alike.
@@ -173,7 +173,7 @@ mod tests {
     const LINES: Option<&str> = Some("application/x-ndjson");
 
     fn new(topic: &str, event: Option<&str>, data: &str) -> NewEvent {
-        NewEvent { topic: topic.into(), event: event.map(Into::into), data: data.into() }
+        NewEvent { topic: topic.into(), event: event.map(Into::into), data: data.into(), ttl: None }
     }
 
     fn told(content_type: Option<&str>, query: Option<&str>, body: &[u8]) -> String {

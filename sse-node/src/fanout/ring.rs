@@ -137,8 +137,8 @@ mod tests {
     const LIMITS: Limits = Limits { events: 4, bytes: 10_000 };
 
     fn event(epoch: u64, seq: u64) -> Event {
-        let new = NewEvent { topic: format!("t{}", seq % 3), event: None, data: format!("{epoch}/{seq}") };
-        Event { position: Position::new(epoch, seq), new }
+        let new = NewEvent { topic: format!("t{}", seq % 3), event: None, data: format!("{epoch}/{seq}"), ttl: None };
+        Event { position: Position::new(epoch, seq), at: 0, new }
     }
 
     fn ring(seqs: impl IntoIterator<Item = u64>) -> Ring {

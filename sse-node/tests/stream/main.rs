@@ -4,6 +4,8 @@
 
 mod drain;
 mod http;
+mod ndjson;
 mod outage;
+mod publish;
 mod resume;
 mod support;

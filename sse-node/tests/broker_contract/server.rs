@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use sse_node::broker::{
-    Broker, BrokerError, Retention,
+    Broker, BrokerError, Once, Retention,
     redis::{Address, Redis},
 };
 use ssefleet_tests::redis::Server;
 
-use crate::support::{KEY, MAX_EVENTS, address, append, new, redis, seqs};
+use crate::support::{KEY, MAX_EVENTS, address, all, append, follow, new, redis, seqs};
 
 #[tokio::test]
 async fn a_full_redis_refuses_and_keeps_what_it_has() {
@@ -64,4 +64,40 @@ async fn redis_is_reached_by_tls_with_an_authority_of_ones_own() {
 
     let untrusted = Redis::new(address(&server), "k".into(), Retention::of_events(MAX_EVENTS));
     assert!(untrusted.open().await.is_err());
+}
+
+/// docs/protocol.md says what a user of the stream's own needs; it does.
+#[tokio::test]
+async fn a_user_with_the_documented_rights_can_do_all() {
+    let server = Server::start().await;
+    let keys = [format!("~{KEY}"), format!("~{{{KEY}}}:*")];
+    let mut setuser = vec!["ACL", "SETUSER", "node", "on", ">secret", "resetchannels", "&sse-broadcast"];
+    setuser.extend(keys.iter().map(String::as_str));
+    setuser.extend(["+@stream", "+@string", "+@connection", "+@scripting", "+@transaction"]);
+    setuser.extend(["+exists", "+memory|usage", "+info", "+time", "+subscribe"]);
+    assert_eq!(server.command(&setuser).await, "OK");
+
+    let dir = tempfile::tempdir().unwrap();
+    let secret = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Some(path)
+    };
+    let address = Address { username: secret("u", "node"), password: secret("p", "secret"), ..address(&server) };
+    let broker = Redis::new(address, KEY.into(), Retention { bytes: 1000, ..Retention::of_events(MAX_EVENTS) });
+    let first = append(&broker, 1..=100).await[0];
+    let once = Once { key: "a".into(), fingerprint: "x".into() };
+    broker.append_once(once, vec![new(101)]).await.unwrap();
+    // Following trims: a log that may take next to nothing keeps its newest event.
+    let mut tail = broker.tail(first);
+    follow(&mut *tail, 1).await;
+    assert!(all(&broker).await.len() < 100);
+    let mut broadcasts = broker.broadcasts("sse-broadcast", 100).unwrap();
+    let say = async {
+        while server.command(&["PUBLISH", "sse-broadcast", "hello"]).await == "0" {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let (heard, ()) = tokio::join!(broadcasts.next(), say);
+    assert_eq!(heard.unwrap(), "hello");
 }

@@ -10,6 +10,11 @@ pub fn seconds(n: u64) -> Duration {
     Duration::from(time::Duration::from_secs(n))
 }
 
+/// A Go duration such as `500ms`, `30s` or `1m30s`; none if it is something else or negative.
+pub fn duration(text: &str) -> Option<time::Duration> {
+    text.parse::<Duration>().ok().filter(|duration| !duration.is_negative()).map(Into::into)
+}
+
 /// The bytes that a quantity such as `256Ki`, `1.5M` or `4096` stands for, rounded up.
 /// <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>
 pub fn bytes(quantity: &IntOrString) -> Option<u64> {
@@ -41,6 +46,15 @@ pub fn bytes(quantity: &IntOrString) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_those_of_go() {
+        assert_eq!(duration("500ms"), Some(time::Duration::from_millis(500)));
+        assert_eq!(duration("1m30s"), Some(time::Duration::from_secs(90)));
+        for wrong in ["", "30", "-1s", "30 s", "soon"] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn quantities_are_read_as_kubernetes_reads_them() {

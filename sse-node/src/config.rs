@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use crate::{
     broker::{
-        Broker,
+        Broker, Retention,
         memory::Memory,
         redis::{Address, Redis},
     },
@@ -54,7 +54,7 @@ pub fn read(file: &Path) -> Result<Stream, ConfigError> {
 /// The broker that the stream asks for. A managed Redis exists only in a cluster, where the operator hands
 /// nodes its address; anywhere else it is the embedded memory broker, or the Redis of `--redis`.
 pub fn broker(stream: &Stream, redis: Option<&str>, secrets: &Path) -> Result<Arc<dyn Broker>, ConfigError> {
-    let max_events = stream.history.max_events;
+    let retention = Retention::from(&stream.history);
     let file = |key: &SecretKey| secrets.join(&key.name).join(&key.key);
     let address = match (&stream.broker, redis) {
         (_, Some(url)) => {
@@ -73,12 +73,12 @@ pub fn broker(stream: &Stream, redis: Option<&str>, secrets: &Path) -> Result<Ar
         },
         (Where::ManagedRedis(_), None) => {
             info!("broker.redis.managed: this is no cluster, so events live in memory; --redis URL uses a real Redis");
-            return Ok(Arc::new(Memory::new(max_events)));
+            return Ok(Arc::new(Memory::new(retention)));
         }
-        (Where::Memory, None) => return Ok(Arc::new(Memory::new(max_events))),
+        (Where::Memory, None) => return Ok(Arc::new(Memory::new(retention))),
     };
     info!(url = address.url, "events live in Redis");
-    Ok(Arc::new(Redis::new(address, names::log_key(&stream.namespace, &stream.name), max_events)))
+    Ok(Arc::new(Redis::new(address, names::log_key(&stream.namespace, &stream.name), retention)))
 }
 
 /// The stream as it is declared now.

@@ -103,6 +103,15 @@ pub fn farewell(retry: Duration, why: &str) -> Frame {
     Frame::new(&format!("retry: {}\n: {why}\n\n", retry.as_millis()))
 }
 
+/// A message for every connection, kept nowhere: without an id, so that the place to resume from stays as it
+/// is. NUL, which no parser treats alike, arrives as U+FFFD.
+pub fn broadcast(payload: &str) -> Frame {
+    let mut frame = String::with_capacity(payload.len() + 16);
+    data(&mut frame, &payload.replace('\0', "\u{fffd}"));
+    frame.push('\n');
+    Frame::new(&frame)
+}
+
 /// Why a subscriber does not get some events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
@@ -154,8 +163,8 @@ mod tests {
     }
 
     fn frame(event: Option<&str>, data: &str) -> String {
-        let new = NewEvent { topic: "t".into(), event: event.map(Into::into), data: data.into() };
-        text(&super::event(&Event { position: Position::new(35, 7), new })).into()
+        let new = NewEvent { topic: "t".into(), event: event.map(Into::into), data: data.into(), ttl: None };
+        text(&super::event(&Event { position: Position::new(35, 7), at: 0, new })).into()
     }
 
     #[test]
@@ -173,6 +182,8 @@ mod tests {
         let at = Position::new(35, 7);
         assert_eq!(text(&greeting(Duration::from_secs(3), at)), "retry: 3000\nid: z-7\n\n");
         assert_eq!(text(&heartbeat(None)), ":\n\n");
+        assert_eq!(text(&broadcast("a\r\nid: forged\n\nb")), "data: a\ndata: id: forged\ndata: \ndata: b\n\n");
+        assert_eq!(text(&broadcast("a\0b")), "data: a\u{fffd}b\n\n");
         let gap = gap(Missed::Expired(3), at);
         assert_eq!(text(&gap), "id: z-6\nevent: gap\ndata: {\"missed\":3,\"reason\":\"expired\"}\n\n");
     }

@@ -6,7 +6,7 @@
 //! `Last-Event-ID`, it is `<epoch in base 36>-<number>`: short, and of characters that need no CORS
 //! preflight on a cross-origin reconnect.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 /// A place in the log: that of an event, or just before the first one (`seq` 0).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,13 +80,29 @@ pub struct NewEvent {
     /// The `event:` of the frame; none means `message` to a browser.
     pub event: Option<String>,
     pub data: String,
+    /// How long it is worth sending; none means for as long as the log keeps it.
+    pub ttl: Option<Duration>,
 }
 
 /// An event that the log has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub position: Position,
+    /// When it was published, in milliseconds since 1970 by the clock of the node that published it.
+    pub at: u64,
     pub new: NewEvent,
+}
+
+impl Event {
+    /// When it is no longer worth sending, in milliseconds since 1970.
+    pub fn expires(&self) -> Option<u64> {
+        self.new.ttl.map(|ttl| self.at.saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// Whether it is too late to send it. It keeps its place in the log all the same.
+    pub fn expired(&self, now: u64) -> bool {
+        self.expires().is_some_and(|expires| expires <= now)
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +126,19 @@ mod tests {
         {
             assert_eq!(text.parse::<Position>(), Err(NotAnId), "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_event_expires_when_its_time_is_over() {
+        let event = |ttl| Event {
+            position: Position::new(1, 1),
+            at: 1000,
+            new: NewEvent { topic: "t".into(), event: None, data: String::new(), ttl },
+        };
+        let short = event(Some(Duration::from_millis(500)));
+        assert!(!short.expired(1499) && short.expired(1500));
+        assert!(!event(None).expired(u64::MAX));
+        assert!(!event(Some(Duration::MAX)).expired(u64::MAX - 1));
     }
 
     proptest! {

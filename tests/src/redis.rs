@@ -22,20 +22,27 @@ pub struct Server {
     dir: PathBuf,
     port: u16,
     tls: bool,
+    /// Further settings, which win over those of every test.
+    settings: Vec<String>,
     process: Option<Child>,
 }
 
 impl Server {
     pub async fn start() -> Self {
-        Self::start_with(false).await
+        Self::start_with(false, &[]).await
+    }
+
+    /// With settings such as `["--appendfsync", "always"]`.
+    pub async fn start_as(settings: &[&str]) -> Self {
+        Self::start_with(false, settings).await
     }
 
     /// With TLS, by a certificate whose authority is [`Server::authority`].
     pub async fn start_tls() -> Self {
-        Self::start_with(true).await
+        Self::start_with(true, &[]).await
     }
 
-    async fn start_with(tls: bool) -> Self {
+    async fn start_with(tls: bool, settings: &[&str]) -> Self {
         // Free now; nobody else on this machine is likely to take it before Redis does.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).must("find a free port");
         let port = listener.local_addr().must("know the port").port();
@@ -45,7 +52,8 @@ impl Server {
         if tls {
             make_certificates(&dir).await;
         }
-        let mut server = Self { dir, port, tls, process: None };
+        let settings = settings.iter().map(ToString::to_string).collect();
+        let mut server = Self { dir, port, tls, settings, process: None };
         server.restart().await;
         server
     }
@@ -78,6 +86,7 @@ impl Server {
         } else {
             command.args(["--port", &port]);
         }
+        command.args(&self.settings);
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn();
         self.process = Some(process.must("start redis-server; `apt-get install redis-server` brings it"));
         let answers = async {

@@ -1,14 +1,20 @@
 //! Where events are kept: an append-only log, the same for every node of a stream.
 //!
-//! Memory and Redis keep the same contract, which `tests/broker_contract.rs` holds both to: positions count up
+//! Memory and Redis keep the same contract, which `tests/broker_contract` holds both to: positions count up
 //! by one; whoever reads after a position gets all that the log still has, in order; a log that began anew
-//! has a greater epoch, so nothing is ever given the same position twice.
+//! has a greater epoch, so nothing is ever given the same position twice. Expired events keep their places,
+//! so that numbers stay dense: whoever sends them on looks at [`Event::expired`].
 
+pub mod clock;
 pub mod memory;
 pub mod redis;
+pub mod retention;
+
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+pub use self::retention::Retention;
 use crate::event::{Event, NewEvent, Position};
 
 /// An append-only log of events.
@@ -19,11 +25,21 @@ pub trait Broker: Send + Sync {
     /// Adds events, all or none. When it answers, the log has them.
     fn append(&self, batch: Vec<NewEvent>) -> BoxFuture<'_, Result<Vec<Position>, BrokerError>>;
 
+    /// As `append`, but stores nothing if this was done before, by any node within [`REMEMBERED`].
+    fn append_once(&self, once: Once, batch: Vec<NewEvent>) -> BoxFuture<'_, Result<Appended, BrokerError>>;
+
     /// The first events after a position that the log still has, at most `limit`; empty if there are none.
     fn read_after(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<Vec<Event>, BrokerError>>;
 
     /// Follows the log from a position on.
     fn tail(&self, after: Position) -> Box<dyn Tail + '_>;
+
+    /// Changes how much is kept, from now on.
+    fn retain(&self, retention: Retention);
+
+    /// Messages of up to `max_bytes` that others send on a channel, for every connection and kept nowhere.
+    /// None if this broker has no channels.
+    fn broadcasts(&self, channel: &str, max_bytes: usize) -> Option<Box<dyn Broadcasts + '_>>;
 }
 
 /// A reader that follows the log. After an error it may be asked again, and goes on where it was.
@@ -32,12 +48,40 @@ pub trait Tail: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<Tailed, BrokerError>>;
 }
 
+/// A listener on a channel. After an error it may be asked again; what was sent in between is lost.
+pub trait Broadcasts: Send {
+    /// Waits for the next message.
+    fn next(&mut self) -> BoxFuture<'_, Result<String, BrokerError>>;
+}
+
 /// News from the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Tailed {
     Events(Vec<Event>),
     /// The log that was followed is gone, and another has begun. The tail goes on after its last event.
     Reset(Extent),
+}
+
+/// How long an `append_once` is remembered.
+pub const REMEMBERED: Duration = Duration::from_mins(10);
+
+/// What makes an append the same as one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Chosen by the publisher, who uses it again for a retry.
+    pub key: String,
+    /// Of all that was to be stored; without spaces.
+    pub fingerprint: String,
+}
+
+/// What came of an `append_once`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    Stored(Vec<Position>),
+    /// Stored by an earlier try, at these positions.
+    Replayed(Vec<Position>),
+    /// The key was used for something else. Nothing was stored.
+    Conflict,
 }
 
 /// What a log holds.
@@ -59,8 +103,12 @@ impl Extent {
 /// Why a broker did not do as asked. Each is a sentence for whoever runs the fleet.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
+    /// It was asked, and there is no answer.
     #[error("Redis does not answer: {0}")]
     Away(#[source] ::redis::RedisError),
+    /// It could not be asked, or says that it can't do anything yet.
+    #[error("Redis can't be reached or is not ready: {0}")]
+    Unready(#[source] ::redis::RedisError),
     #[error("Redis refuses: {0}")]
     Refused(#[source] ::redis::RedisError),
     #[error("Redis has no memory left for more events: raise its memory limit or lower history.maxEvents")]
@@ -71,4 +119,11 @@ pub enum BrokerError {
     Secret { path: String, error: std::io::Error },
     #[error("the log keeps beginning anew while it is written to")]
     Unstable,
+}
+
+impl BrokerError {
+    /// Whether an append that ended so may have stored its events all the same.
+    pub fn may_have_stored(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::NotOurs { .. })
+    }
 }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     broker::{Broker, BrokerError, Extent, Tailed},
+    encode,
     event::Position,
     metrics::{Closed, Metrics},
 };
@@ -102,6 +103,7 @@ impl Hub {
     /// Takes over what was declared anew.
     pub fn reconfigure(&self, history: &History, connections: &Connections) {
         self.ring.write().limit(limits(history));
+        self.broker.retain(history.into());
         for shard in &self.shards {
             shard.post.send(Command::Retime(connections.into()));
         }
@@ -143,6 +145,30 @@ impl Hub {
                     self.take(tailed);
                 }
                 Err(error) => self.away(&error, &mut backoff).await,
+            }
+        }
+    }
+
+    /// Passes on what comes by a channel, for ever; at once over if the broker has none.
+    pub async fn relay(&self, channel: &str, max_bytes: usize) {
+        let Some(mut broadcasts) = self.broker.broadcasts(channel, max_bytes) else { return };
+        let mut backoff = Backoff::default();
+        loop {
+            match broadcasts.next().await {
+                Ok(payload) => {
+                    backoff = Backoff::default();
+                    self.metrics.broadcasts.inc();
+                    let frame = encode::broadcast(&payload);
+                    for shard in &self.shards {
+                        shard.post.send(Command::Broadcast(frame.clone()));
+                    }
+                }
+                Err(error) => {
+                    if backoff.tries == 0 {
+                        warn!(%error, channel, "broadcasts do not come through");
+                    }
+                    tokio::time::sleep(backoff.next()).await;
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use std::{
 
 use super::clock::Tick;
 use crate::{
+    broker::clock::Clock,
     encode::{self, Frame},
     event::{Event, Position},
 };
@@ -43,6 +44,8 @@ pub struct Entry {
     pub frame: Frame,
     /// When this node got it.
     pub arrived: Tick,
+    /// Milliseconds since 1970 after which nobody wants it any more.
+    expires: Option<u64>,
 }
 
 /// Why a cursor can't be read from here.
@@ -56,7 +59,12 @@ pub enum Off {
 
 impl Entry {
     pub fn new(event: &Event, topic: Arc<str>, arrived: Tick) -> Self {
-        Self { position: event.position, topic, frame: encode::event(event), arrived }
+        Self { position: event.position, topic, frame: encode::event(event), arrived, expires: event.expires() }
+    }
+
+    /// Whether its time is over, by the clock of this node.
+    pub fn is_expired(&self) -> bool {
+        self.expires.is_some_and(|at| Clock::default().now() >= at)
     }
 
     fn size(&self) -> usize {
@@ -160,8 +168,8 @@ mod tests {
     const LIMITS: Limits = Limits { events: 4, bytes: 10_000 };
 
     fn event(epoch: u64, seq: u64) -> Event {
-        let new = NewEvent { topic: format!("t{}", seq % 3), event: None, data: format!("{epoch}/{seq}") };
-        Event { position: Position::new(epoch, seq), new }
+        let new = NewEvent { topic: format!("t{}", seq % 3), event: None, data: format!("{epoch}/{seq}"), ttl: None };
+        Event { position: Position::new(epoch, seq), at: 0, new }
     }
 
     fn ring(seqs: impl IntoIterator<Item = u64>) -> Ring {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming};
 use serde_json::{Value, json};
-use sse_node::{Stop, broker::memory::Memory};
+use sse_node::{
+    Stop,
+    broker::{Retention, memory::Memory},
+};
 use ssefleet_tests::sse::parser::Parser;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
@@ -14,7 +17,7 @@ use crate::support::{Node, send, stream};
 async fn node(mut spec: Value) -> Node {
     spec["broker"] = json!({"memory": {}});
     spec["fleet"]["replicas"] = 1.into();
-    Node::start(stream(&spec), Arc::new(Memory::new(10_000))).await
+    Node::start(stream(&spec), Arc::new(Memory::new(Retention::of_events(10_000)))).await
 }
 
 async fn ask(node: &Node, fields: &[(&str, &str)]) -> Response<Incoming> {

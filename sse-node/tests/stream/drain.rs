@@ -3,13 +3,16 @@
 use std::{sync::Arc, time::Instant};
 
 use serde_json::json;
-use sse_node::{Stop, broker::memory::Memory};
+use sse_node::{
+    Stop,
+    broker::{Retention, memory::Memory},
+};
 
 use crate::support::{Node, stream};
 
 async fn node(drain: serde_json::Value) -> Node {
     let spec = json!({"fleet": {"replicas": 1, "drain": drain}, "broker": {"memory": {}}});
-    Node::start(stream(&spec), Arc::new(Memory::new(100))).await
+    Node::start(stream(&spec), Arc::new(Memory::new(Retention::of_events(100)))).await
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http_body_util::Full;
 use hyper::Request;
 use serde_json::{Value, json};
-use sse_node::broker::memory::Memory;
+use sse_node::broker::{Retention, memory::Memory};
 
 use crate::support::{Node, send, stream};
 
@@ -13,7 +13,7 @@ async fn node(spec: Value) -> Node {
     let mut spec = spec;
     spec["broker"] = json!({"memory": {}});
     spec["fleet"]["replicas"] = 1.into();
-    Node::start(stream(&spec), Arc::new(Memory::new(100))).await
+    Node::start(stream(&spec), Arc::new(Memory::new(Retention::of_events(100)))).await
 }
 
 #[tokio::test]

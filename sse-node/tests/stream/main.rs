@@ -5,7 +5,9 @@
 mod connections;
 mod drain;
 mod http;
+mod ndjson;
 mod outage;
+mod publish;
 mod reload;
 mod resume;
 mod support;

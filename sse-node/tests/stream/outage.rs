@@ -4,13 +4,20 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sse_node::broker::redis::{Address, Redis};
+use sse_node::broker::{
+    Retention,
+    redis::{Address, Redis},
+};
 use ssefleet_tests::redis::Server;
 
 use crate::support::{Node, stream};
 
 fn broker(url: String) -> Arc<Redis> {
-    Arc::new(Redis::new(Address { url, username: None, password: None, ca: None }, "log".into(), 100))
+    Arc::new(Redis::new(
+        Address { url, username: None, password: None, ca: None },
+        "log".into(),
+        Retention::of_events(100),
+    ))
 }
 
 async fn node(server: &Server) -> Node {

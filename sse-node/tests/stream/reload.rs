@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc};
 
 use serde_json::{Value, json};
-use sse_node::broker::memory::Memory;
+use sse_node::broker::{Retention, memory::Memory};
 
 use crate::support::{Node, send, stream};
 
@@ -38,7 +38,12 @@ fn spec(max_per_pod: u32, path: &str) -> Value {
 async fn limits_and_paths_change_and_nobody_is_disconnected() {
     let manifest = Manifest(tempfile::tempdir().unwrap());
     manifest.write(&spec(1, "/events"));
-    let node = Node::start_from(manifest.path(), stream(&spec(1, "/events")), Arc::new(Memory::new(100))).await;
+    let node = Node::start_from(
+        manifest.path(),
+        stream(&spec(1, "/events")),
+        Arc::new(Memory::new(Retention::of_events(100))),
+    )
+    .await;
     let mut reader = node.subscribe("/events").await;
     let full = || hyper::Request::get("/events").header("host", "node").body(http_body_util::Full::default()).unwrap();
     assert_eq!(send(node.public, full()).await.status(), 503);
@@ -62,7 +67,12 @@ async fn limits_and_paths_change_and_nobody_is_disconnected() {
 async fn what_cannot_change_is_told_and_a_bad_manifest_changes_nothing() {
     let manifest = Manifest(tempfile::tempdir().unwrap());
     manifest.write(&spec(1, "/events"));
-    let node = Node::start_from(manifest.path(), stream(&spec(1, "/events")), Arc::new(Memory::new(100))).await;
+    let node = Node::start_from(
+        manifest.path(),
+        stream(&spec(1, "/events")),
+        Arc::new(Memory::new(Retention::of_events(100))),
+    )
+    .await;
     let mut reader = node.subscribe("/events").await;
 
     manifest.write(&json!({"path": "events"}));

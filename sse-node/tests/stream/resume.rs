@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sse_node::broker::{
-    Broker,
+    Broker, Retention,
     memory::Memory,
     redis::{Address, Redis},
 };
@@ -20,11 +20,11 @@ fn spec() -> Value {
 
 fn redis(server: &Server) -> Arc<dyn Broker> {
     let address = Address { url: server.url(), username: None, password: None, ca: None };
-    Arc::new(Redis::new(address, "log".into(), 100))
+    Arc::new(Redis::new(address, "log".into(), Retention::of_events(100)))
 }
 
 async fn memory() -> Node {
-    Node::start(stream(&spec()), Arc::new(Memory::new(100))).await
+    Node::start(stream(&spec()), Arc::new(Memory::new(Retention::of_events(100)))).await
 }
 
 async fn publish(node: &Node, numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {

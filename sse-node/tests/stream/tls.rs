@@ -8,7 +8,10 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use serde_json::json;
-use sse_node::{broker::memory::Memory, http::tls::Tls};
+use sse_node::{
+    broker::{Retention, memory::Memory},
+    http::tls::Tls,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -58,7 +61,7 @@ async fn streams_by_both_protocols_and_a_certificate_that_changes() {
     certify(folder.path());
     let spec = json!({"fleet": {"replicas": 1}, "broker": {"memory": {}}});
     let tls = Tls::load(certificate.clone(), folder.path().join("tls.key")).unwrap();
-    let node = Node::start_with_tls(tls, stream(&spec), Arc::new(Memory::new(100))).await;
+    let node = Node::start_with_tls(tls, stream(&spec), Arc::new(Memory::new(Retention::of_events(100)))).await;
 
     let mut http1 = connect(&node, &certificate, "http/1.1").await.unwrap();
     http1.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hyper::Request;
 use serde_json::json;
-use sse_node::broker::memory::Memory;
+use sse_node::broker::{Retention, memory::Memory};
 use ssefleet_tests::sse::parser::Parser;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,7 +16,7 @@ use crate::support::{Node, PATIENCE, stream};
 
 async fn node() -> Node {
     let spec = json!({"fleet": {"replicas": 1}, "broker": {"memory": {}}});
-    Node::start(stream(&spec), Arc::new(Memory::new(100))).await
+    Node::start(stream(&spec), Arc::new(Memory::new(Retention::of_events(100)))).await
 }
 
 /// A socket on which something was said.

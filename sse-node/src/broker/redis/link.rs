@@ -1,12 +1,12 @@
 //! Connections to Redis: made when needed, with the credentials of that moment, and forgotten when they fail.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisError, TlsCertificates,
-    aio::MultiplexedConnection,
+    aio::{MultiplexedConnection, PubSub},
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use crate::broker::BrokerError;
 
@@ -50,7 +50,16 @@ impl Address {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(answer_within));
-        self.client()?.get_multiplexed_async_connection_with_config(&config).await.map_err(broken)
+        let connecting = self.client()?.get_multiplexed_async_connection_with_config(&config).await;
+        connecting.map_err(|error| unready(broken(error)))
+    }
+
+    /// A connection that listens on channels.
+    pub async fn listen(&self) -> Result<PubSub, BrokerError> {
+        let client = self.client()?;
+        let connecting = timeout(CONNECT, client.get_async_pubsub()).await;
+        let late = |_| BrokerError::Unready(RedisError::from(io::Error::from(io::ErrorKind::TimedOut)));
+        connecting.map_err(late)?.map_err(|error| unready(broken(error)))
     }
 }
 
@@ -69,9 +78,17 @@ pub fn broken(error: RedisError) -> BrokerError {
     match error.code() {
         _ if full => BrokerError::Full,
         // Not up yet, or no longer the one to write to: another connection may find one that is.
-        Some("LOADING" | "MASTERDOWN" | "READONLY" | "TRYAGAIN") => BrokerError::Away(error),
+        Some("LOADING" | "MASTERDOWN" | "READONLY" | "TRYAGAIN") => BrokerError::Unready(error),
         _ if gone => BrokerError::Away(error),
         _ => BrokerError::Refused(error),
+    }
+}
+
+/// An error of a connection that never came about: nothing was sent on it.
+fn unready(error: BrokerError) -> BrokerError {
+    match error {
+        BrokerError::Away(error) => BrokerError::Unready(error),
+        other => other,
     }
 }
 
@@ -88,32 +105,25 @@ impl Shared {
         Self { address, answer_within, current: Mutex::new((0, None)) }
     }
 
-    /// Runs commands on the connection, which is made if there is none and forgotten if it fails.
-    pub async fn run<T>(
+    /// The connection and its number. A new one is greeted before anyone else gets it.
+    pub async fn get(
         &self,
-        commands: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
-    ) -> Result<T, BrokerError> {
-        let (number, mut connection) = self.get().await?;
-        commands(&mut connection).await.map_err(broken).inspect_err(|error| {
-            if matches!(error, BrokerError::Away(_)) {
-                self.forget(number);
-            }
-        })
-    }
-
-    async fn get(&self) -> Result<(u64, MultiplexedConnection), BrokerError> {
+        greet: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<(), BrokerError>,
+    ) -> Result<(u64, MultiplexedConnection), BrokerError> {
         // Whoever comes while one connects waits for the same connection.
         let mut current = self.current.lock().await;
         if let (number, Some(connection)) = &*current {
             return Ok((*number, connection.clone()));
         }
-        let connection = self.address.connect(self.answer_within).await?;
+        let mut connection = self.address.connect(self.answer_within).await?;
+        greet(&mut connection).await.map_err(unready)?;
         current.0 += 1;
         current.1 = Some(connection.clone());
         Ok((current.0, connection))
     }
 
-    fn forget(&self, number: u64) {
+    /// Makes the next one connect anew.
+    pub fn forget(&self, number: u64) {
         // Held only while another connects, who then replaces what is to be forgotten.
         if let Ok(mut current) = self.current.try_lock()
             && current.0 == number

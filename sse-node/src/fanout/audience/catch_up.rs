@@ -263,7 +263,7 @@ fn gather<'a>(
 ) -> (Next, u64) {
     let (mut upto, mut bytes, mut skipped, mut gathered) = (cursor, 0, 0, Vec::new());
     for entry in entries.take(LOOK_AT) {
-        if topics.want(&entry.topic) {
+        if topics.want(&entry.topic) && !entry.is_expired() {
             if keep(entry) {
                 bytes += entry.frame.size();
                 if !gathered.is_empty() && (bytes > GATHER || gathered.len() == BATCH) {

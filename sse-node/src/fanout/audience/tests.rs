@@ -93,8 +93,8 @@ impl World {
 
     fn publish(&mut self, topic: &str) {
         let position = self.head().next();
-        let new = NewEvent { topic: topic.into(), event: None, data: format!("{}", position.seq) };
-        self.log.push(Event { position, new });
+        let new = NewEvent { topic: topic.into(), event: None, data: format!("{}", position.seq), ttl: None };
+        self.log.push(Event { position, at: 0, new });
         self.ring.write().push(&self.log[self.log.len() - 1], self.now);
     }
 

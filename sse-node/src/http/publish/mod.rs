@@ -1,0 +1,100 @@
+//! The publish listener: `POST /publish` answers the ids once the log has the events.
+//!
+//! A body is collected and stored at once, all or none; but NDJSON without a key is stored as it comes, by
+//! [`stream`].
+
+mod answer;
+mod lines;
+mod stream;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{HeaderMap, Method, Request, body::Incoming};
+
+use self::answer::Refusal;
+use super::{
+    listen::Handler,
+    respond::{self, Response},
+};
+use crate::{
+    broker::{Appended, BrokerError},
+    config::Current,
+    event::Position,
+    fanout::hub::Hub,
+    metrics::Metrics,
+    publication::{Head, Key, Publication},
+};
+
+/// The largest body, whatever the size of its events.
+const MAX_BODY: usize = 8 << 20;
+
+/// Answers publishers.
+pub struct Publish {
+    pub current: Arc<Current>,
+    pub hub: Arc<Hub>,
+    pub metrics: Metrics,
+}
+
+impl Handler for Publish {
+    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response {
+        match (request.method(), request.uri().path()) {
+            (&Method::POST, "/publish") => {
+                let (head, body) = request.into_parts();
+                let published = self.publish(&head.headers, head.uri.query(), body).await;
+                published.unwrap_or_else(|refusal| refusal.answer(&self.metrics))
+            }
+            (method, "/publish") => respond::not_allowed(method, "POST, OPTIONS"),
+            _ => respond::not_found("nothing is served here; publish with POST /publish"),
+        }
+    }
+}
+
+impl Publish {
+    async fn publish(&self, headers: &HeaderMap, query: Option<&str>, body: Incoming) -> Result<Response, Refusal> {
+        let key = Key::read(headers)?;
+        let head = Head::read(headers, query, self.current.get().history.max_event_bytes)?;
+        if head.is_lines() && key.is_none() {
+            let ids = stream::store(self, &head, body).await?;
+            return Ok(ids.answer());
+        }
+        let limit = MAX_BODY.max(head.longest());
+        let body = match Limited::new(body, limit).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(Refusal::body_too_large(limit)),
+            Err(error) => return Err(Refusal::broken_off(&error)),
+        };
+        let publication = head.events(&body)?;
+        let (positions, replayed) = self.store(key, publication).await?;
+        Ok(if replayed { answer::replayed(&positions) } else { answer::stored(&positions) })
+    }
+
+    /// The events' places, and whether they had them already.
+    async fn store(&self, key: Option<Key>, publication: Publication) -> Result<(Vec<Position>, bool), Refusal> {
+        let Publication { events, key: own } = publication;
+        let Some(key) = key.or(own) else {
+            let positions = self.hub.broker().append(events).await?;
+            return Ok((self.count(positions), false));
+        };
+        let once = key.of(&events);
+        match self.hub.broker().append_once(once, events).await? {
+            Appended::Stored(positions) => Ok((self.count(positions), false)),
+            Appended::Replayed(positions) => {
+                self.metrics.publish_replayed.inc();
+                Ok((positions, true))
+            }
+            Appended::Conflict => Err(Refusal::conflict()),
+        }
+    }
+
+    fn count(&self, positions: Vec<Position>) -> Vec<Position> {
+        self.metrics.events_published.inc_by(positions.len() as u64);
+        positions
+    }
+}
+
+impl From<BrokerError> for Refusal {
+    fn from(error: BrokerError) -> Self {
+        Self::broker(&error)
+    }
+}

@@ -5,6 +5,7 @@
 //! starts them all as child processes and reads what they cost.
 
 pub mod baseline;
+pub mod bench;
 pub mod check;
 pub mod histogram;
 pub mod http;

@@ -73,16 +73,15 @@ impl Body {
             state => {
                 let Some(&byte) = bytes.first() else { return Ok((&[], 0)) };
                 *self = match (state, byte) {
-                    (Self::ChunkEnd, b'\r') => Self::ChunkEnd,
                     (Self::ChunkEnd, b'\n') => Self::Size(0),
                     (Self::Size(0) | Self::Extension(0), b'\n') => Self::Ended,
                     (Self::Size(size) | Self::Extension(size), b'\n') => Self::Chunk(size),
-                    (Self::Size(size), b'\r' | b';' | b' ') => Self::Extension(size),
-                    (Self::Extension(size), _) => Self::Extension(size),
+                    (Self::Size(size), b'\r' | b';' | b' ') | (Self::Extension(size), _) => Self::Extension(size),
                     (Self::Size(size), digit) => {
                         let digit = char::from(digit).to_digit(16).ok_or("a chunk's size that is no number")?;
                         Self::Size(size.checked_mul(16).ok_or("a chunk too large")? + u64::from(digit))
                     }
+                    (Self::ChunkEnd, b'\r') => state,
                     _ => return Err("a chunk that does not end"),
                 };
                 Ok((&[], 1))

@@ -1,5 +1,7 @@
 //! The tools with each other: `swarm` and `publisher` against the baselines, as a user starts them.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},

@@ -71,13 +71,11 @@ impl Server {
             return;
         }
         let Some((socket, request)) = self.requests.get_mut(&key) else { return };
-        match socket.read(&mut buffer) {
-            Ok(length @ 1..) => request.extend_from_slice(&buffer[..length]),
-            _ => {
-                self.requests.remove(&key);
-                return;
-            }
-        }
+        let Ok(length @ 1..) = socket.read(&mut buffer) else {
+            self.requests.remove(&key);
+            return;
+        };
+        request.extend_from_slice(&buffer[..length]);
         while let Some((_, request)) = self.requests.get_mut(&key) {
             let Some((head, body, length)) = split(request) else { return };
             let subscribes = head.starts_with("GET ");

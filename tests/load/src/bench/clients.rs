@@ -9,8 +9,9 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStderr, ChildStdin, Command},
+    sync::watch,
     time::{timeout, timeout_at},
 };
 
@@ -23,10 +24,13 @@ use crate::swarm::processes::figures;
 /// The longest a swarm or a publisher may live, in seconds, unless it is told otherwise.
 const LIFE: u64 = 600;
 
+/// The figures of a line of progress.
+type Progress = HashMap<String, u64>;
+
 pub struct Swarm {
     child: Child,
     commands: ChildStdin,
-    progress: Lines<BufReader<ChildStderr>>,
+    progress: watch::Receiver<Progress>,
     pub connections: u64,
 }
 
@@ -47,15 +51,15 @@ impl Swarm {
         let (Some(commands), Some(errors)) = (child.stdin.take(), child.stderr.take()) else {
             return Err(io::Error::other("a swarm without pipes"));
         };
-        let mut swarm = Self { child, commands, progress: BufReader::new(errors).lines(), connections };
-        swarm.until("connected", connections, Duration::from_secs(180)).await?;
+        let mut swarm = Self { child, commands, progress: follow(errors), connections };
+        swarm.until("connected", connections, Duration::from_mins(3)).await?;
         Ok(swarm)
     }
 
     /// Waits until a figure of its progress is as high.
     pub async fn until(&mut self, name: &str, value: u64, limit: Duration) -> io::Result<()> {
         let begun = Instant::now();
-        let mut last = HashMap::new();
+        let mut last = Progress::new();
         while last.get(name).is_none_or(|&now| now < value) {
             last = timeout_at((begun + limit).into(), self.next())
                 .await
@@ -78,14 +82,9 @@ impl Swarm {
     }
 
     /// The next figures of its progress.
-    pub async fn next(&mut self) -> io::Result<HashMap<String, u64>> {
-        while let Some(line) = self.progress.next_line().await? {
-            match figures(&line) {
-                Some(figures) => return Ok(figures.into_iter().collect()),
-                None => eprintln!("{line}"),
-            }
-        }
-        Err(io::Error::other("the swarm has ended"))
+    pub async fn next(&mut self) -> io::Result<Progress> {
+        self.progress.changed().await.map_err(|_| io::Error::other("the swarm has ended"))?;
+        Ok(self.progress.borrow_and_update().clone())
     }
 
     pub async fn tell(&mut self, command: &str) -> io::Result<()> {
@@ -96,13 +95,26 @@ impl Swarm {
     /// Ends it; what it found.
     pub async fn stop(mut self) -> io::Result<Value> {
         self.tell("stop").await?;
-        let Self { child, commands, mut progress, .. } = self;
-        // It would wait for someone to read its progress.
-        tokio::spawn(async move { while let Ok(Some(_)) = progress.next_line().await {} });
-        let output = timeout(Duration::from_secs(60), child.wait_with_output()).await;
+        let Self { child, commands, .. } = self;
+        let output = timeout(Duration::from_mins(1), child.wait_with_output()).await;
         drop(commands);
         result(&output.map_err(|_| io::Error::other("the swarm does not end"))??.stdout)
     }
+}
+
+/// Reads a swarm's progress all the time, as it would wait for a pipe that nobody reads.
+fn follow(errors: ChildStderr) -> watch::Receiver<Progress> {
+    let (sender, receiver) = watch::channel(Progress::new());
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(errors).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            match figures(&line) {
+                Some(figures) => drop(sender.send_replace(figures.into_iter().collect())),
+                None => eprintln!("{line}"),
+            }
+        }
+    });
+    receiver
 }
 
 /// Publishes; what the publisher says.

@@ -75,7 +75,9 @@ impl Drop for Process {
             }
         }
         if self.ended().is_none() {
-            family.iter().for_each(|&pid| signal(pid, Signal::KILL));
+            for pid in family {
+                signal(pid, Signal::KILL);
+            }
             self.child.wait().ok();
         }
     }

@@ -214,7 +214,7 @@ fn quiet<'a>(command: &'a mut Command, log: &Path) -> io::Result<&'a mut Command
 }
 
 /// How long a server may take until it listens.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn listening(process: &mut Process, port: u16, log: &Path) -> io::Result<()> {
     let begun = Instant::now();

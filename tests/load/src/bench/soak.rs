@@ -50,7 +50,7 @@ pub async fn run(place: &Place, size: Size) -> io::Result<(Value, bool)> {
     let (published, watched) = tokio::join!(publishing, watching);
     let published = published?;
     watched?;
-    let late = swarm.until("complete", size.connections, Duration::from_secs(300)).await;
+    let late = swarm.until("complete", size.connections, Duration::from_mins(5)).await;
     let found = swarm.stop().await?;
 
     let growth = growth(&memory);

@@ -129,27 +129,31 @@ impl Shared {
     async fn next(&self) -> Option<u64> {
         loop {
             let answered = self.answered.notified();
-            {
-                let mut state = self.state.borrow_mut();
-                if state.given >= self.options.events || self.late() {
-                    return None;
+            if self.state.borrow().given >= self.options.events || self.late() {
+                return None;
+            }
+            if let Some(k) = self.give() {
+                if !self.options.as_fast_as_possible {
+                    let seconds = Duration::from_secs(k.min(u64::from(u32::MAX)));
+                    sleep_until((self.started + seconds.div_f64(self.options.rate)).into()).await;
                 }
-                let k = state.given;
-                if state.outstanding.first().is_none_or(|oldest| k - oldest < AHEAD.max(self.options.in_flight.into()))
-                {
-                    state.given += 1;
-                    state.outstanding.insert(k);
-                    drop(state);
-                    if !self.options.as_fast_as_possible {
-                        let due =
-                            self.started + Duration::from_secs(k.min(u64::from(u32::MAX))).div_f64(self.options.rate);
-                        sleep_until(due.into()).await;
-                    }
-                    return Some(k);
-                }
+                return Some(k);
             }
             answered.await;
         }
+    }
+
+    /// None if one without an answer is too far behind.
+    fn give(&self) -> Option<u64> {
+        let mut state = self.state.borrow_mut();
+        let k = state.given;
+        let ahead = AHEAD.max(self.options.in_flight.into());
+        if state.outstanding.first().is_some_and(|oldest| k - oldest >= ahead) {
+            return None;
+        }
+        state.given += 1;
+        state.outstanding.insert(k);
+        Some(k)
     }
 
     fn count(&self, k: u64, begun: u64, answer: Answer) {

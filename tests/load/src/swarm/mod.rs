@@ -290,10 +290,11 @@ impl Swarm {
         self.connections.len() as f64 * self.options.churn / 100.0 * time.as_secs_f64() / 60.0
     }
 
-    /// Somebody leaves, and comes back when its stream asked to.
+    /// Somebody who has an id to come back with leaves, and comes back when its stream asked to.
     fn churn_one(&mut self) {
         let index = fastrand::usize(..self.connections.len());
-        if matches!(self.connections[index].phase, Phase::Body(_)) {
+        let connection = &self.connections[index];
+        if matches!(connection.phase, Phase::Body(_)) && !connection.reader.id.is_empty() {
             self.close(index);
             let retry = self.connections[index].reader.retry.unwrap_or(1_000).min(self.options.retry_cap);
             self.come_back(index, Duration::from_millis(retry.into()));

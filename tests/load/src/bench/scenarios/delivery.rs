@@ -21,7 +21,7 @@ static FAULT: Row = Row { scenario: "delivery", figure: FAULTS, unit: "", base: 
 
 const WARM_UP: u64 = 20;
 const EVENTS: u64 = 100;
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 
 pub async fn run(round: &mut Round<'_>, kind: Kind) -> io::Result<()> {
     let connections = round.connections(10_000);

@@ -15,7 +15,7 @@ static CONNECTIONS: Row = Row { scenario: "fleet", figure: "connections", unit: 
 static FAULT: Row = Row { scenario: "fleet", figure: FAULTS, unit: "", base: None };
 
 const EVENTS: u64 = 20;
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_mins(4);
 
 pub async fn run(round: &mut Round<'_>) -> io::Result<()> {
     let redis = Redis::start(round.place, false).await?;

@@ -16,7 +16,7 @@ static ONE: Row = Row { scenario: "publish", figure: "events a second, 1 in flig
 static SOME: Row = Row { scenario: "publish", figure: "events a second, 16 in flight", unit: "", base: BASE };
 static MANY: Row = Row { scenario: "publish", figure: "events a second, 256 in flight", unit: "", base: BASE };
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 pub async fn run(round: &mut Round<'_>) -> io::Result<()> {
     let redis = Redis::start(round.place, false).await?;

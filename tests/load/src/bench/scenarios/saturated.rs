@@ -17,7 +17,7 @@ static GAPS: Row = Row { scenario: "saturated", figure: "gaps told to slow reade
 static FAULT: Row = Row { scenario: "saturated", figure: FAULTS, unit: "", base: None };
 
 const SECONDS: &str = "8";
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 pub async fn run(round: &mut Round<'_>, kind: Kind) -> io::Result<()> {
     let connections = round.connections(1_000);

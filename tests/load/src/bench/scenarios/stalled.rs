@@ -19,7 +19,7 @@ static LATENCY: Row = Row {
 static FAULT: Row = Row { scenario: "stalled", figure: FAULTS, unit: "", base: None };
 
 const EVENTS: u64 = 500;
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 
 pub async fn run(round: &mut Round<'_>) -> io::Result<()> {
     let connections = round.connections(1_000);

@@ -16,18 +16,20 @@ static CPU: Row = Row { scenario: "storm", figure: "CPU per client that comes ba
 static FAULT: Row = Row { scenario: "storm", figure: FAULTS, unit: "", base: None };
 
 const BEHIND: u64 = 200;
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_mins(4);
 
 pub async fn run(round: &mut Round<'_>) -> io::Result<()> {
     let redis = Redis::start(round.place, false).await?;
     let left = Server::node(round.place, Some(&redis)).await?;
     let right = Server::node(round.place, Some(&redis)).await?;
     let clients = round.connections(15_000);
-    let behind = BEHIND.to_string();
-    let arguments = ["--expect", &behind, "--return-url", &right.events];
+    let (behind, expect) = (BEHIND.to_string(), (BEHIND + 1).to_string());
+    let arguments = ["--expect", &expect, "--return-url", &right.events];
     let mut swarm = Swarm::start(round.place, &[&left], clients, &arguments).await?;
+    publish(round.place, &left, &["--events", "1"]).await?; // all have an id to come back with
+    swarm.until("received", clients, LIMIT).await?;
     swarm.tell("close").await?;
-    publish(round.place, &left, &["--as-fast-as-possible", "--events", &behind]).await?;
+    publish(round.place, &left, &["--as-fast-as-possible", "--events", &behind, "--first", "2"]).await?;
     let (commands, before) = (redis::commands(redis.address)?, right.process.cost()?);
     swarm.tell("open").await?;
     swarm.until("complete", clients, LIMIT).await?;

@@ -18,7 +18,7 @@ static CPU: Row = Row {
 static FAULT: Row = Row { scenario: "topics", figure: FAULTS, unit: "", base: None };
 
 const EVENTS: u64 = 2_000;
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 pub async fn run(round: &mut Round<'_>) -> io::Result<()> {
     for (column, topics) in [("among 10", 10), ("sse-node", round.connections(10_000))] {

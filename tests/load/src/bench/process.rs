@@ -137,12 +137,14 @@ mod tests {
         let process = Process::start(command.args(["-c", "i=0; while :; do i=$((i + 1)); done & wait"]), End::Kill);
         let process = process.expect("start a shell");
         let begun = Instant::now();
-        while process.cost().expect("its cost").cpu == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(30), "a busy process costs nothing");
-        }
+        let pids = loop {
+            let pids = family(process.child.id()).expect("its family");
+            if pids.len() == 2 && process.cost().expect("its cost").cpu > 0 {
+                break pids;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{pids:?} are no family, or cost nothing");
+        };
         assert!(process.cost().expect("its cost").memory > 0);
-        let pids = family(process.child.id()).expect("its family");
-        assert_eq!(pids.len(), 2);
         drop(process);
         // The child's child is no longer the parent's, and may take a moment.
         while fs::read_to_string(format!("/proc/{}/stat", pids[1])).is_ok_and(|stat| !stat.contains(") Z ")) {

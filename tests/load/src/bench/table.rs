@@ -49,14 +49,10 @@ impl Table {
     }
 
     pub fn markdown(&self) -> String {
-        let mut columns: Vec<&str> = Vec::new();
-        for cell in self.rows.iter().flat_map(|(_, cells)| cells) {
-            if !columns.contains(&cell.column) {
-                columns.push(cell.column);
-            }
-        }
-        let mut text = format!("| scenario | figure | {} |\n|---|---|", columns.join(" | "));
-        text.push_str(&"---|".repeat(columns.len()));
+        let mut columns: Vec<&str> = SERVERS.to_vec();
+        columns.retain(|column| self.rows.iter().flat_map(|(_, cells)| cells).any(|cell| cell.column == *column));
+        let mut text = format!("| scenario | figure | {} | beside |\n|---|---|", columns.join(" | "));
+        text.push_str(&"---|".repeat(columns.len() + 1));
         text.push('\n');
         for (row, cells) in &self.rows {
             let of = row.base.map(|base| format!(", × {base}")).unwrap_or_default();
@@ -65,7 +61,9 @@ impl Table {
                 let cell = cells.iter().find(|cell| cell.column == *column);
                 write!(text, " {} |", cell.map_or("–".into(), |cell| shown(row, cell, cells))).ok();
             }
-            text.push('\n');
+            let beside = cells.iter().filter(|cell| !SERVERS.contains(&cell.column));
+            let beside: Vec<_> = beside.map(|cell| format!("{}: {}", cell.column, absolute(row, cell))).collect();
+            writeln!(text, " {} |", if beside.is_empty() { "–".into() } else { beside.join(", ") }).ok();
         }
         text
     }
@@ -88,12 +86,19 @@ impl Table {
     }
 }
 
+/// The columns of the table; what else a scenario compares with is named in its last one.
+const SERVERS: [&str; 4] = ["sse-node", "raw", "naive", "Nchan"];
+
+fn absolute(row: &Row, cell: &Cell) -> String {
+    let median = median(cell.values.iter().map(|(_, value)| *value));
+    format!("{} {}", number(median), row.unit).trim_end().to_owned()
+}
+
 /// The median, as a ratio to the base if there is one.
 fn shown(row: &Row, cell: &Cell, cells: &[Cell]) -> String {
-    let absolute = format!("{} {}", number(median(cell.values.iter().map(|(_, value)| *value))), row.unit);
-    let absolute = absolute.trim_end();
+    let absolute = absolute(row, cell);
     let Some(base) = row.base.and_then(|base| cells.iter().find(|cell| cell.column == base)) else {
-        return absolute.to_owned();
+        return absolute;
     };
     let divided = |(round, value): &(usize, f64)| {
         let (_, base) = base.values.iter().find(|(other, _)| other == round)?;
@@ -137,8 +142,12 @@ mod tests {
             table.record(round, &ROW, "raw", raw);
             table.record(round, &ROW, "sse-node", node);
         }
+        table.record(0, &ROW, "among 10", 1.0);
         let text = table.markdown();
-        assert!(text.ends_with("| delivery | CPU, × raw | 1.00 (4.00 µs) | 1.50 (8.00 µs) |\n"), "{text}");
+        assert!(
+            text.ends_with("| delivery | CPU, × raw | 1.50 (8.00 µs) | 1.00 (4.00 µs) | among 10: 1.00 µs |\n"),
+            "{text}"
+        );
         assert!((table.sum("CPU", "raw") - 26.0).abs() < f64::EPSILON);
     }
 }

@@ -43,6 +43,7 @@ async fn main() -> ExitCode {
         measured = measure(&arguments, &mut table) => measured,
         () = interrupted() => Err(io::Error::other("interrupted")),
     };
+    println!("Medians of {} rounds, connections × {}.\n", arguments.rounds, arguments.scale);
     print!("{}", table.markdown());
     let written = fs::write(&arguments.json, format!("{:#}\n", table.json()));
     match measured.and_then(|good| written.map(|()| good)) {

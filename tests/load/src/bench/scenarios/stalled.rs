@@ -10,12 +10,8 @@ use crate::bench::{
 };
 
 static MEMORY: Row = Row { scenario: "stalled", figure: "growth of the node's memory", unit: "MiB", base: None };
-static LATENCY: Row = Row {
-    scenario: "stalled",
-    figure: "p99 of the others, 100 of 1,000 stalled",
-    unit: "ms",
-    base: Some("none stalled"),
-};
+static LATENCY: Row =
+    Row { scenario: "stalled", figure: "p99 of the others, a tenth stalled", unit: "ms", base: Some("none stalled") };
 static FAULT: Row = Row { scenario: "stalled", figure: FAULTS, unit: "", base: None };
 
 const EVENTS: u64 = 500;

@@ -10,7 +10,7 @@ use crate::bench::{
     table::Row,
 };
 
-static CAUGHT_UP: Row = Row { scenario: "storm", figure: "until 15,000 clients have caught up", unit: "s", base: None };
+static CAUGHT_UP: Row = Row { scenario: "storm", figure: "until all clients have caught up", unit: "s", base: None };
 static COMMANDS: Row = Row { scenario: "storm", figure: "commands to Redis meanwhile", unit: "", base: None };
 static CPU: Row = Row { scenario: "storm", figure: "CPU per client that comes back", unit: "µs", base: None };
 static FAULT: Row = Row { scenario: "storm", figure: FAULTS, unit: "", base: None };

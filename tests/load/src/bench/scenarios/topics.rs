@@ -11,7 +11,7 @@ use crate::bench::{
 
 static CPU: Row = Row {
     scenario: "topics",
-    figure: "CPU per event to one subscriber among 10,000",
+    figure: "CPU per event to one subscriber among thousands",
     unit: "µs",
     base: Some("among 10"),
 };

@@ -25,8 +25,23 @@ unit: ## Run the tests that need no cluster
 lint: ## Check formatting, lints, scripts, licences, and that generated files are fresh
 	@tests/lint
 
+LOAD := $(or $(CARGO_TARGET_DIR),target)/release
+
+.PHONY: load
+load:
+	@tests/prerequisites redis-server nginx nchan
+	@cargo build --release --quiet --locked -p sse-node -p ssefleet-load
+
 .PHONY: bench
-bench: cluster images ## Print the figures of docs/performance.md, measured through the ingress
+bench: load ## Measure sse-node beside a raw epoll loop, a naive server and Nchan, and print the ratios (BENCH="--rounds 1 storm")
+	@$(LOAD)/bench --node $(LOAD)/sse-node --json $(LOAD)/bench.json $(BENCH)
+
+.PHONY: soak
+soak: load ## Half an hour of churn and Redis' deaths: nothing lost, nothing twice, no growth (SOAK="--seconds 60")
+	@$(LOAD)/soak --node $(LOAD)/sse-node $(SOAK)
+
+.PHONY: bench-ingress
+bench-ingress: cluster images ## Print the figures that docs/performance.md has of the ingress
 	@$(WITH_CLUSTER) cargo test --release -p ssefleet-tests --test e2e -- --test-threads=1 --nocapture figures
 
 .PHONY: cluster

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hyper::StatusCode;
+use hyper::{StatusCode, header::RETRY_AFTER};
 use ssefleet_crds::{connections::RefuseWith, validated::Connections};
 
 use super::respond::{self, Response};
@@ -112,11 +112,9 @@ impl Refusal {
             RefuseWith::Auto if !ask.by_event_source => unavailable,
             RefuseWith::Auto | RefuseWith::Retry => {
                 let words = encode::farewell(jitter(connections.retry), &sentence);
-                let mut response = respond::text("text/event-stream", words.rest(encode::Framing::Plain, 0));
-                for name in ["retry-after"] {
-                    if let Some(value) = unavailable.headers().get(name) {
-                        response.headers_mut().insert(name, value.clone());
-                    }
+                let mut response = respond::stream(words.rest(encode::Framing::Plain, 0));
+                if let Some(after) = unavailable.headers().get(RETRY_AFTER) {
+                    response.headers_mut().insert(RETRY_AFTER, after.clone());
                 }
                 response
             }

@@ -40,9 +40,6 @@ use crate::{
     metrics::Metrics,
 };
 
-/// nginx and those that follow it buffer answers unless told not to.
-const STREAM: [(&str, &str); 3] =
-    [("content-type", "text/event-stream"), ("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")];
 /// Between a shard and hyper lies no more than this, in bytes; what is not taken is not lost, but lags.
 const PIPE: usize = 32 << 10;
 
@@ -65,7 +62,7 @@ impl Handler for Public {
         match request.uri().path() {
             path if path == current.path => match *request.method() {
                 Method::GET => self.subscribe(&request, peer, &current.connections),
-                Method::HEAD => self.stream(0, respond::text("text/event-stream", Bytes::new())),
+                Method::HEAD => self.signed(respond::stream(Bytes::new())),
                 ref other => respond::not_allowed(other, "GET, HEAD, OPTIONS"),
             },
             "/health" => match *request.method() {
@@ -131,7 +128,7 @@ impl Public {
         let mut head = String::with_capacity(320);
         head.push_str("HTTP/1.1 200 OK\r\n");
         let mut field = |name: &str, value: &str| head.extend([name, ": ", value, "\r\n"]);
-        STREAM.iter().for_each(|(name, value)| field(name, value));
+        respond::STREAM.iter().for_each(|(name, value)| field(name, value));
         if framing == Framing::Chunked {
             field("transfer-encoding", "chunked");
         }
@@ -160,19 +157,14 @@ impl Public {
         // Whatever goes wrong between the two ends is the end of the stream.
         let read = ReaderStream::new(theirs).take_while(|read| ready(read.is_ok())).filter_map(|read| ready(read.ok()));
         let body = StreamBody::new(read.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes))));
-        self.stream(id, Response::new(body.boxed_unsync()))
+        let mut response = self.signed(respond::stream(Bytes::new()).map(|_| body.boxed_unsync()));
+        response.headers_mut().insert("x-sse-connection", id.into());
+        response
     }
 
-    fn stream(&self, id: u64, mut response: Response) -> Response {
-        let headers = response.headers_mut();
-        for (name, value) in STREAM {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+    fn signed(&self, mut response: Response) -> Response {
         if let Some(node) = &self.node {
-            headers.insert("x-sse-node", node.clone());
-        }
-        if id > 0 {
-            headers.insert("x-sse-connection", id.into());
+            response.headers_mut().insert("x-sse-node", node.clone());
         }
         response
     }

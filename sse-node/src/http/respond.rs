@@ -19,6 +19,19 @@ pub fn text(content_type: &'static str, body: impl Into<Bytes>) -> Response {
     response
 }
 
+/// The header fields of an event stream. nginx and those that follow it buffer answers unless told not to.
+pub const STREAM: [(&str, &str); 3] =
+    [("content-type", "text/event-stream"), ("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")];
+
+/// An event stream that is all there already.
+pub fn stream(body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()).boxed_unsync());
+    for (name, value) in STREAM {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
 pub fn json(value: &serde_json::Value) -> Response {
     text("application/json", format!("{value}\n"))
 }

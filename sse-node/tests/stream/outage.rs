@@ -83,3 +83,26 @@ async fn without_a_broker_a_node_waits_and_says_so() {
     }
     node.subscribe("/events").await;
 }
+
+#[tokio::test]
+async fn what_is_published_on_the_channel_reaches_every_connection_and_is_not_kept() {
+    let server = Server::start().await;
+    let nodes = [node(&server).await, node(&server).await];
+    let id = nodes[0].publish(json!({"data": "before"})).await.remove(0);
+    let mut readers = [nodes[0].resume("/events", &id).await, nodes[1].resume("/events?topic=a", &id).await];
+    // It answers how many listen.
+    while server.command(&["PUBLISH", "sse-broadcast", "hello\nid: forged"]).await != "2" {
+        tokio::task::yield_now().await;
+    }
+    for reader in &mut readers {
+        let event = loop {
+            let event = reader.next().await;
+            if event.data == "hello\nid: forged" {
+                break event;
+            }
+        };
+        assert_eq!((event.event.as_str(), event.id.as_str()), ("message", id.as_str()), "the id stays as it was");
+    }
+    nodes[0].publish(json!({"data": "after"})).await;
+    assert_eq!(nodes[1].resume("/events", &id).await.data().await, ["after"]);
+}

@@ -123,3 +123,22 @@ async fn an_id_that_was_never_given_is_told_by_a_reset_and_goes_on_live() {
         assert_eq!(reader.data().await, ["3"]);
     }
 }
+
+#[tokio::test]
+async fn what_has_expired_is_not_replayed_and_is_no_gap() {
+    let node = memory().await;
+    let first = publish(&node, 1..=1).await.remove(0);
+    let mut live = node.subscribe("/events").await;
+    node.publish(json!([{"data": "short", "ttl": "10ms"}, {"data": "long", "ttl": "1h"}, {"data": "ever"}])).await;
+    assert_eq!(live.data().await, ["short", "long", "ever"]);
+    // Until its time is over it is replayed.
+    let mut reader = node.resume("/events", &first).await;
+    let mut next = reader.data::<1>().await;
+    while next == ["short"] {
+        reader = node.resume("/events", &first).await;
+        next = reader.data().await;
+    }
+    assert_eq!(next, ["long"]);
+    assert_eq!(reader.data().await, ["ever"]);
+    assert_eq!(node.metric("ssefleet_node_gaps_total").await, 0);
+}

@@ -30,6 +30,8 @@ fn certify(folder: &Path) {
             "/CN=localhost",
             "-addext",
             "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
             "-keyout",
             "new.key",
             "-out",

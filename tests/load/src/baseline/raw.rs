@@ -26,7 +26,7 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     listener.set_nonblocking(true)?;
     epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
-    let mut server = Server { epoll, listener, requests: HashMap::new(), subscribers: HashMap::new(), published: 0 };
+    let mut server = Server { epoll, listener, requests: HashMap::new(), subscribers: Vec::new(), published: 0 };
     let mut events = Vec::with_capacity(1024);
     loop {
         match epoll::wait(&server.epoll, spare_capacity(&mut events), None) {
@@ -47,7 +47,7 @@ struct Server {
     listener: TcpListener,
     /// Connections that have not subscribed, by descriptor, with what has come.
     requests: HashMap<u64, (TcpStream, Vec<u8>)>,
-    subscribers: HashMap<u64, TcpStream>,
+    subscribers: Vec<TcpStream>,
     published: u64,
 }
 
@@ -64,12 +64,6 @@ impl Server {
 
     fn read(&mut self, key: u64) {
         let mut buffer = [0; 16 * 1024];
-        if let Some(socket) = self.subscribers.get_mut(&key) {
-            if !matches!(socket.read(&mut buffer), Ok(1..)) {
-                self.subscribers.remove(&key);
-            }
-            return;
-        }
         let Some((socket, request)) = self.requests.get_mut(&key) else { return };
         let Ok(length @ 1..) = socket.read(&mut buffer) else {
             self.requests.remove(&key);
@@ -83,29 +77,32 @@ impl Server {
             request.drain(..length);
             let Some((mut socket, request)) = self.requests.remove(&key) else { return };
             if subscribes {
-                if socket.write_all(HEAD.as_bytes()).is_ok() {
-                    self.subscribers.insert(key, socket);
+                // One that leaves is noticed by the next write.
+                let watched = epoll::delete(&self.epoll, &socket);
+                if watched.is_ok() && socket.write_all(HEAD.as_bytes()).is_ok() {
+                    self.subscribers.push(socket);
                 }
                 return;
             }
-            self.publish(&data);
+            // Before the event goes out: a publisher that waits would set a pace that the loop can keep.
+            self.published += 1;
             let ids = format!("{{\"ids\":[\"raw-{}\"]}}", self.published);
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{ids}", ids.len());
             if socket.write_all(answer.as_bytes()).is_ok() {
                 self.requests.insert(key, (socket, request));
             }
+            self.publish(&data);
         }
     }
 
     fn publish(&mut self, data: &[u8]) {
-        self.published += 1;
         let mut event = format!("id: raw-{}\ndata: ", self.published).into_bytes();
         event.extend_from_slice(data);
         event.extend_from_slice(b"\n\n");
         let mut chunk = format!("{:x}\r\n", event.len()).into_bytes();
         chunk.append(&mut event);
         chunk.extend_from_slice(b"\r\n");
-        self.subscribers.retain(|_, socket| socket.write_all(&chunk).is_ok());
+        self.subscribers.retain_mut(|socket| socket.write_all(&chunk).is_ok());
     }
 }
 

@@ -1,5 +1,7 @@
 //! `spec.history`: how far back a subscriber that was away can resume.
 
+#![allow(clippy::struct_field_names, reason = "each is a most of something, and named as Kubernetes names such fields")]
+
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::KubeSchema;
 use kube::core::Duration;

@@ -1,6 +1,8 @@
 //! Every interleaving of those who send to a shard and the shard that sleeps and looks, by loom: nothing that is
 //! sent lies unread while the reader sleeps.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../src/fanout/mailbox.rs"]
 mod mailbox;
 

@@ -128,7 +128,9 @@ impl Public {
         let mut head = String::with_capacity(320);
         head.push_str("HTTP/1.1 200 OK\r\n");
         let mut field = |name: &str, value: &str| head.extend([name, ": ", value, "\r\n"]);
-        respond::STREAM.iter().for_each(|(name, value)| field(name, value));
+        for (name, value) in respond::STREAM {
+            field(name, value);
+        }
         if framing == Framing::Chunked {
             field("transfer-encoding", "chunked");
         }

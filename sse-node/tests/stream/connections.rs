@@ -37,7 +37,7 @@ async fn a_full_node_says_no_as_the_client_can_bear_it() {
         [("Auto", BROWSER, 200), ("Auto", &[][..], 503), ("Status", BROWSER, 503), ("Retry", &[][..], 200)]
     {
         let node = node(json!({"connections": {"maxPerPod": 1, "refuseWith": with, "retry": "2s"}})).await;
-        let _reader = node.subscribe("/events").await;
+        let reader = node.subscribe("/events").await;
         let answer = ask(&node, asked).await;
         assert_eq!(answer.status(), status, "{with}");
         let after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
@@ -54,7 +54,7 @@ async fn a_full_node_says_no_as_the_client_can_bear_it() {
         }
         assert_eq!(node.metric(refused).await, 1);
         // One that leaves makes room.
-        drop(_reader);
+        drop(reader);
         while node.metric("ssefleet_node_connections").await > 0 {
             tokio::task::yield_now().await;
         }

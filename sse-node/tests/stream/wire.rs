@@ -27,48 +27,48 @@ async fn say(address: SocketAddr, words: &str) -> TcpStream {
 }
 
 /// Reads until the text holds something.
-async fn hear(socket: &mut TcpStream, heard: &mut String, until: &str) {
+async fn hear(socket: &mut TcpStream, told: &mut String, until: &str) {
     let reading = async {
         let mut bytes = [0; 4096];
-        while !heard.contains(until) {
+        while !told.contains(until) {
             let count = socket.read(&mut bytes).await.unwrap();
-            assert!(count > 0, "the connection is over: {heard}");
-            heard.push_str(str::from_utf8(&bytes[..count]).unwrap());
+            assert!(count > 0, "the connection is over: {told}");
+            told.push_str(str::from_utf8(&bytes[..count]).unwrap());
         }
     };
-    timeout(PATIENCE, reading).await.unwrap_or_else(|_| panic!("no {until:?} in {heard}"));
+    timeout(PATIENCE, reading).await.unwrap_or_else(|_| panic!("no {until:?} in {told}"));
 }
 
 #[tokio::test]
 async fn each_event_is_one_chunk_and_a_stream_ends_in_order() {
     let mut node = node().await;
-    let mut heard = String::new();
+    let mut told = String::new();
     let mut socket = say(node.public, "GET /events HTTP/1.1\r\nHost: node\r\n\r\n").await;
-    hear(&mut socket, &mut heard, "\n\n\r\n").await;
-    let (head, greeting) = heard.split_once("\r\n\r\n").unwrap();
+    hear(&mut socket, &mut told, "\n\n\r\n").await;
+    let (head, greeting) = told.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"), "{head}");
     assert!(head.contains("\r\ntransfer-encoding: chunked\r\n") && head.contains(" GMT\r\n"), "{head}");
     assert!(greeting.contains("\r\nretry: "), "{greeting}");
     let id = node.publish(json!({"data": "hello"})).await.remove(0);
-    heard.clear();
+    told.clear();
     let frame = format!("id: {id}\ndata: hello\n\n");
     let chunk = format!("{:x}\r\n{frame}\r\n", frame.len());
-    hear(&mut socket, &mut heard, "hello\n\n\r\n").await;
-    assert_eq!(heard, chunk);
+    hear(&mut socket, &mut told, "hello\n\n\r\n").await;
+    assert_eq!(told, chunk);
     node.stop(sse_node::Stop::Interrupted);
-    hear(&mut socket, &mut heard, "\r\n0\r\n\r\n").await;
+    hear(&mut socket, &mut told, "\r\n0\r\n\r\n").await;
     assert_eq!(timeout(PATIENCE, socket.read(&mut [0])).await.unwrap().unwrap(), 0, "the last bytes, then the end");
 }
 
 #[tokio::test]
 async fn http_1_0_gets_a_body_that_ends_with_the_connection() {
     let node = node().await;
-    let mut heard = String::new();
+    let mut told = String::new();
     let mut socket = say(node.public, "GET /events HTTP/1.0\r\n\r\n").await;
-    hear(&mut socket, &mut heard, "\n\n").await;
+    hear(&mut socket, &mut told, "\n\n").await;
     node.publish(json!({"data": "hello"})).await;
-    hear(&mut socket, &mut heard, "data: hello\n\n").await;
-    let (head, body) = heard.split_once("\r\n\r\n").unwrap();
+    hear(&mut socket, &mut told, "data: hello\n\n").await;
+    let (head, body) = told.split_once("\r\n\r\n").unwrap();
     assert!(!head.contains("transfer-encoding"), "{head}");
     assert!(body.starts_with("retry: ") && !body.contains('\r'), "{body}");
 }
@@ -76,17 +76,17 @@ async fn http_1_0_gets_a_body_that_ends_with_the_connection() {
 #[tokio::test]
 async fn a_connection_may_ask_for_other_things_first() {
     let node = node().await;
-    let mut heard = String::new();
+    let mut told = String::new();
     let mut socket = say(node.public, "GET /health HTTP/1.1\r\nHost: node\r\n\r\n").await;
-    hear(&mut socket, &mut heard, "\r\n\r\nok\n").await;
+    hear(&mut socket, &mut told, "\r\n\r\nok\n").await;
     socket.write_all(b"GET /nothing HTTP/1.1\r\nHost: node\r\n\r\n").await.unwrap();
-    hear(&mut socket, &mut heard, "404 Not Found").await;
-    hear(&mut socket, &mut heard, "}\n").await;
-    heard.clear();
+    hear(&mut socket, &mut told, "404 Not Found").await;
+    hear(&mut socket, &mut told, "}\n").await;
+    told.clear();
     socket.write_all(b"GET /events HTTP/1.1\r\nHost: node\r\n\r\n").await.unwrap();
-    hear(&mut socket, &mut heard, "retry: ").await;
+    hear(&mut socket, &mut told, "retry: ").await;
     node.publish(json!({"data": "hello"})).await;
-    hear(&mut socket, &mut heard, "data: hello\n\n").await;
+    hear(&mut socket, &mut told, "data: hello\n\n").await;
     // It takes part in everything: it is listed, and counted, and when it goes its place is free.
     assert_eq!(node.metric("ssefleet_node_connections").await, 1);
     drop(socket);

@@ -92,19 +92,17 @@ impl<S: Sink> Audience<S> {
                 behind.nothing_older = page.after(behind.cursor).is_empty();
                 behind.page = Some(page);
             }
-            Found::Extent(extent) => match begin_anew(behind.cursor, extent, head) {
-                Some(next) => {
-                    behind.cursor = next.before();
-                    behind.page = None;
-                    subscriber.told = behind.cursor.seq;
-                    behind.word = Some(encode::reset(next));
-                    self.metrics.resets.inc();
-                }
-                None => {
+            Found::Extent(extent) => {
+                let Some(next) = begin_anew(behind.cursor, extent, head) else {
                     self.early.push(key);
                     return;
-                }
-            },
+                };
+                behind.cursor = next.before();
+                behind.page = None;
+                subscriber.told = behind.cursor.seq;
+                behind.word = Some(encode::reset(next));
+                self.metrics.resets.inc();
+            }
             // It is looked at again when the wheel comes by.
             Found::Away => return,
         }

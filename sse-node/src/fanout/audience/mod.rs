@@ -214,7 +214,7 @@ impl<S: Sink> Audience<S> {
         if taken.is_err() {
             self.everyone_is_behind();
             self.dispatched = head;
-            std::mem::take(&mut self.early).into_iter().for_each(|key| self.queue(key));
+            self.queue_early();
             return false;
         }
         let mut batch = std::mem::take(&mut self.batch);
@@ -225,7 +225,7 @@ impl<S: Sink> Audience<S> {
         }
         if let Some(last) = batch.last() {
             self.dispatched = last.position;
-            std::mem::take(&mut self.early).into_iter().for_each(|key| self.queue(key));
+            self.queue_early();
             self.watch_blocked(now);
         }
         batch.clear();
@@ -355,7 +355,16 @@ impl<S: Sink> Audience<S> {
                 behind.push(key(slot, subscriber.generation));
             }
         }
-        behind.into_iter().for_each(|key| self.queue(key));
+        for key in behind {
+            self.queue(key);
+        }
+    }
+
+    /// The log has come further: perhaps as far as those are who have seen more of it elsewhere.
+    fn queue_early(&mut self) {
+        for key in std::mem::take(&mut self.early) {
+            self.queue(key);
+        }
     }
 
     /// Puts one who lacks something in the queue of those who can be written to.

@@ -89,6 +89,7 @@ pub(super) enum State {
 }
 
 /// What is kept of one that lacks something.
+#[expect(clippy::struct_excessive_bools, reason = "each is true or not whatever the others are")]
 pub(super) struct Behind {
     /// All up to here has been written, or is in `rest`.
     pub cursor: Position,

@@ -177,18 +177,22 @@ impl World {
                 accounted.extend(position.seq - missed + 1..=position.seq);
             } else {
                 prop_assert_eq!(&event.data, &position.seq.to_string());
-                prop_assert!(topics.want(&self.log[position.seq as usize - 1].new.topic));
+                prop_assert!(topics.want(&self.log[index(position) - 1].new.topic));
                 prop_assert!(position.seq > last, "out of order, or twice");
                 prop_assert!(accounted.insert(position.seq), "told as missed, and came");
             }
             last = position.seq;
         }
-        for event in &self.log[cursor.seq as usize..] {
+        for event in &self.log[index(*cursor)..] {
             let seq = event.position.seq;
             prop_assert!(accounted.contains(&seq) || !topics.want(&event.new.topic), "{} is lost silently", seq);
         }
         Ok(())
     }
+}
+
+fn index(position: Position) -> usize {
+    usize::try_from(position.seq).unwrap()
 }
 
 #[derive(Clone, Debug)]
@@ -312,7 +316,7 @@ fn lagging(slow: SlowConsumer, topics: &[&str], after: u32) -> (World, usize) {
     }
     world.settle();
     world.now = world.now.after(after);
-    for _ in 0..after / 10 + 1 {
+    for _ in 0..=after / 10 {
         world.audience.tick(world.now);
     }
     (world, reader)

@@ -152,6 +152,10 @@ fn data(frame: &mut String, data: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use eventsource_stream::Eventsource;
+    use futures_util::{FutureExt, StreamExt};
     use proptest::prelude::*;
     use ssefleet_tests::sse::parser::Parser;
 
@@ -197,6 +201,39 @@ mod tests {
         assert!(Frame::new(&"x".repeat(300)).bytes(Framing::Chunked).starts_with(b"12c\r\nx"));
     }
 
+    /// What a parser that is none of ours makes of a whole stream: name, id, data of each event.
+    fn by_another_parser(stream: &str) -> Vec<(String, String, String)> {
+        let pieces = futures_util::stream::iter([Ok::<_, Infallible>(stream.as_bytes().to_vec())]);
+        let events = pieces.eventsource().map(|event| event.unwrap()).collect::<Vec<_>>().now_or_never().unwrap();
+        events.into_iter().map(|event| (event.event, event.id, event.data)).collect()
+    }
+
+    #[test]
+    fn another_parser_reads_all_that_a_stream_may_hold() {
+        let at = Position::new(35, 7);
+        let own = |frame: &Frame| text(frame).to_owned();
+        let stream = [
+            own(&greeting(Duration::from_secs(3), at.before())),
+            frame(Some("trade"), "a\r\nb"),
+            own(&heartbeat(None)),
+            own(&broadcast("to all")),
+            own(&gap(Missed::Slow(2), Position::new(35, 10))),
+            own(&heartbeat(Some(Position::new(35, 12)))),
+            own(&reset(Position::new(36, 1))),
+            own(&farewell(Duration::from_secs(1), "goodbye")),
+        ];
+        let told = |event: &str, id: &str, data: &str| (event.to_owned(), id.to_owned(), data.to_owned());
+        assert_eq!(
+            by_another_parser(&stream.concat()),
+            [
+                told("trade", "z-7", "a\nb"),
+                told("message", "z-7", "to all"),
+                told("gap", "z-9", r#"{"missed":2,"reason":"slow"}"#),
+                told("reset", "10-0", r#"{"reason":"the log began anew"}"#),
+            ]
+        );
+    }
+
     proptest! {
         /// What a parser reads is what was published, up to the spelling of line ends, whatever it was.
         #[test]
@@ -207,6 +244,8 @@ mod tests {
             prop_assert_eq!(&events[0].data, &data.replace("\r\n", "\n").replace('\r', "\n"));
             prop_assert_eq!(events[0].id.as_str(), "z-7");
             prop_assert_eq!(events[0].event.as_str(), "message");
+            let other = by_another_parser(&frame(None, &data));
+            prop_assert_eq!(other, [("message".into(), "z-7".into(), events[0].data.clone())]);
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod hub;
 pub mod index;
 pub mod mailbox;
+pub mod page;
 pub mod replay;
 pub mod ring;
 pub mod shard;

@@ -14,59 +14,19 @@ use tracing::warn;
 use super::{
     clock::Clock,
     index::Key,
+    page::{Found, Need, PAGE, Page},
     ring::Entry,
-    shard::{Command, Post},
 };
 use crate::{
-    broker::{Broker, BrokerError, Extent},
+    broker::{Broker, BrokerError},
     event::Position,
     metrics::Metrics,
 };
 
-/// Events of a page. A page begins at a multiple of it, so that those who are near each other need the same.
-const PAGE: u64 = 256;
 /// Pages that are read at a time, so that a storm leaves the broker room for publishers.
 const AT_A_TIME: usize = 4;
 /// How much is kept of what was read, in bytes of frames.
 const KEPT: usize = 16 << 20;
-
-/// What someone who reads the log needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Need {
-    /// The events after a position, which is the beginning of a page.
-    Page(Position),
-    /// What the log holds: a cursor is of another one.
-    Extent,
-}
-
-impl Need {
-    /// The page that goes on after a cursor.
-    pub fn after(cursor: Position) -> Self {
-        Self::Page(Position { seq: cursor.seq / PAGE * PAGE, ..cursor })
-    }
-}
-
-/// What was found.
-#[derive(Clone, Debug)]
-pub enum Found {
-    Page(Arc<Page>),
-    Extent(Extent),
-    /// The broker does not answer; it is asked again later.
-    Away,
-}
-
-/// Events in their order, without holes but for what the log has let go of at the beginning.
-#[derive(Debug)]
-pub struct Page {
-    pub entries: Vec<Entry>,
-}
-
-impl Page {
-    /// What comes after a cursor.
-    pub fn after(&self, cursor: Position) -> &[Entry] {
-        &self.entries[self.entries.partition_point(|entry| entry.position <= cursor)..]
-    }
-}
 
 /// Reads for all shards.
 pub struct Replay {
@@ -78,11 +38,16 @@ pub struct Replay {
     at_a_time: Semaphore,
 }
 
+/// Takes what was found for someone.
+pub trait Reply: Send + Sync {
+    fn found(&self, key: Key, found: Found);
+}
+
 /// Someone who waits.
 struct Asked {
     need: Need,
     key: Key,
-    reply: Post,
+    reply: Arc<dyn Reply>,
 }
 
 /// Full pages, the oldest read first.
@@ -101,15 +66,15 @@ impl Replay {
         replay
     }
 
-    /// What lies here already; else it is asked for, and the answer comes by post.
-    pub fn get(&self, need: Need, key: Key, reply: &Post) -> Option<Found> {
+    /// What lies here already; else it is asked for, and the answer comes later.
+    pub fn get(&self, need: Need, key: Key, reply: Arc<dyn Reply>) -> Option<Found> {
         if let Need::Page(start) = need
             && let Some((_, page)) = self.kept.lock().pages.iter().find(|(kept, _)| *kept == start)
         {
             return Some(Found::Page(page.clone()));
         }
         // Nobody reads only when the node is over.
-        self.asking.send(Asked { need, key, reply: reply.clone() }).err().map(|_| Found::Away)
+        self.asking.send(Asked { need, key, reply }).err().map(|_| Found::Away)
     }
 
     async fn find(&self, need: Need) -> Found {
@@ -177,7 +142,7 @@ async fn run(replay: std::sync::Weak<Replay>, mut asked: mpsc::UnboundedReceiver
             }
             Some(Ok((need, found))) = reads.join_next() => {
                 for Asked { key, reply, .. } in waiting.remove(&need).unwrap_or_default() {
-                    reply.send(Command::Found(key, found.clone()));
+                    reply.found(key, found.clone());
                 }
             }
             else => return,

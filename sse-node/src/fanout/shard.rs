@@ -28,7 +28,8 @@ use super::{
     clock::Clock,
     index::Key,
     mailbox::{Bell, Mailbox},
-    replay::{Found, Replay},
+    page::Found,
+    replay::{Replay, Reply},
     ring::Ring,
 };
 use crate::{
@@ -59,6 +60,12 @@ impl Bell for Eventfd {
     fn ring(&self) {
         // It can only fail when it has been rung 2^64 times and never heard.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Reply for Mailbox<Command, Eventfd> {
+    fn found(&self, key: Key, found: Found) {
+        self.send(Command::Found(key, found));
     }
 }
 
@@ -221,7 +228,7 @@ impl Worker {
     fn ask(&mut self) {
         let mut answered = Vec::new();
         for (key, need) in self.audience.take_asks() {
-            if let Some(found) = self.replay.get(need, key, &self.post) {
+            if let Some(found) = self.replay.get(need, key, self.post.clone()) {
                 answered.push((key, found));
             }
         }

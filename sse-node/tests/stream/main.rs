@@ -12,4 +12,5 @@ mod reload;
 mod resume;
 mod support;
 mod tls;
+mod unplugged;
 mod wire;

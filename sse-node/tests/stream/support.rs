@@ -20,6 +20,8 @@ pub fn stream(spec: &Value) -> Stream {
     Stream::try_from(&manifest::read(&object.to_string()).unwrap()).unwrap()
 }
 
+const LOOPBACK: &str = "127.0.0.1";
+
 /// A node that runs in this process.
 pub struct Node {
     pub public: SocketAddr,
@@ -37,11 +39,11 @@ impl Node {
 
     /// One that follows a manifest.
     pub async fn start_from(file: PathBuf, stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        Self::begin(Some(file), None, stream, broker).await.ready().await
+        Self::begin(LOOPBACK, Some(file), None, stream, broker).await.ready().await
     }
 
     pub async fn start_unready(stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        Self::begin(None, None, stream, broker).await
+        Self::begin(LOOPBACK, None, None, stream, broker).await
     }
 
     async fn ready(self) -> Self {
@@ -57,11 +59,22 @@ impl Node {
 
     /// One whose public listener speaks TLS.
     pub async fn start_with_tls(tls: Arc<Tls>, stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        Self::begin(None, Some(tls), stream, broker).await.ready().await
+        Self::begin(LOOPBACK, None, Some(tls), stream, broker).await.ready().await
     }
 
-    async fn begin(file: Option<PathBuf>, tls: Option<Arc<Tls>>, stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// One that is reached by another address than that of loopback.
+    pub async fn start_at(address: &str, stream: Stream, broker: Arc<dyn Broker>) -> Self {
+        Self::begin(address, None, None, stream, broker).await.ready().await
+    }
+
+    async fn begin(
+        address: &str,
+        file: Option<PathBuf>,
+        tls: Option<Arc<Tls>>,
+        stream: Stream,
+        broker: Arc<dyn Broker>,
+    ) -> Self {
+        let bind = async || TcpListener::bind((address, 0)).await.unwrap();
         let listeners = Listeners { public: bind().await, tls, publish: bind().await, admin: bind().await };
         let [public, publish, admin] =
             [&listeners.public, &listeners.publish, &listeners.admin].map(|listener| listener.local_addr().unwrap());

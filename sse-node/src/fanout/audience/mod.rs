@@ -6,15 +6,16 @@
 //! here waits; sockets are behind [`Sink`], so that tests can try every order of things.
 
 mod catch_up;
+mod dispatch;
 mod list;
+mod next;
 mod subscriber;
 #[cfg(test)]
 mod tests;
 mod visit;
 
-use std::{collections::VecDeque, io::ErrorKind, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 pub use list::{Filter, Row};
 use parking_lot::RwLock;
 use ssefleet_crds::{connections::SlowConsumer, validated::Connections};
@@ -24,12 +25,12 @@ pub use subscriber::{Newcomer, Place, Sink};
 use super::{
     clock::{Tick, ticks},
     index::{Index, Key},
-    replay::Need,
+    page::Need,
     ring::{Entry, Ring},
     wheel::Wheel,
 };
 use crate::{
-    encode::{self, Frame},
+    encode,
     event::Position,
     metrics::{Closed, Metrics},
 };
@@ -192,172 +193,6 @@ impl<S: Sink> Audience<S> {
             }
         }
         closed
-    }
-
-    /// Gives the newest events to those who are live and want them. True if there are more.
-    pub fn dispatch(&mut self, now: Tick) -> bool {
-        let ring = self.ring.read();
-        let head = ring.head();
-        let taken = ring.after(self.dispatched).map(|entries| {
-            let mut bytes = 0;
-            self.batch.extend(
-                entries
-                    .take(BATCH)
-                    .take_while(|entry| {
-                        bytes += entry.frame.size();
-                        bytes <= BATCH_BYTES || bytes == entry.frame.size()
-                    })
-                    .cloned(),
-            );
-        });
-        drop(ring);
-        if taken.is_err() {
-            self.everyone_is_behind();
-            self.dispatched = head;
-            self.queue_early();
-            return false;
-        }
-        let mut batch = std::mem::take(&mut self.batch);
-        match &*batch {
-            [] => {}
-            [one] => self.give(one, now),
-            several => self.give_all(several, now),
-        }
-        if let Some(last) = batch.last() {
-            self.dispatched = last.position;
-            self.queue_early();
-            self.watch_blocked(now);
-        }
-        batch.clear();
-        self.batch = batch;
-        self.dispatched != head
-    }
-
-    /// One event, one write for each who gets it.
-    fn give(&mut self, entry: &Entry, now: Tick) {
-        let seq = entry.position.seq;
-        let (mut sent, mut bytes) = (0, 0);
-        for key in self.index.wanting(&entry.topic) {
-            let Some(subscriber) = self.subscribers.get_mut(key.slot as usize) else { continue };
-            if subscriber.generation != key.generation || subscriber.seen >= seq || !subscriber.is_live() {
-                continue;
-            }
-            let frame = entry.frame.bytes(subscriber.framing);
-            let taken = match subscriber.sink.write(frame) {
-                Ok(taken) => taken,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-                Err(_) => {
-                    self.failed.push((key, Closed::Dead));
-                    continue;
-                }
-            };
-            bytes += taken as u64;
-            subscriber.bytes += taken as u64;
-            if taken == 0 {
-                subscriber.block(entry.position.before(), Bytes::new());
-                self.blocked.push(key);
-                continue;
-            }
-            let length = frame.len();
-            sent += 1;
-            subscriber.wrote(seq, now);
-            if taken < length {
-                subscriber.block(entry.position, entry.frame.rest(subscriber.framing, taken));
-                self.blocked.push(key);
-            }
-        }
-        self.count(sent, bytes);
-        self.drop_failed();
-    }
-
-    /// Several events at once, one write for each who gets any of them.
-    fn give_all(&mut self, entries: &[Entry], now: Tick) {
-        let mut who: Vec<Key> = Vec::new();
-        for entry in entries {
-            for key in self.index.wanting(&entry.topic) {
-                if let Some(subscriber) = self.subscribers.get_mut(key.slot as usize)
-                    && subscriber.generation == key.generation
-                    && subscriber.seen < entry.position.seq
-                    && subscriber.is_live()
-                    && !std::mem::replace(&mut subscriber.listed, true)
-                {
-                    who.push(key);
-                }
-            }
-        }
-        let (mut sent, mut bytes) = (0, 0);
-        for key in who {
-            let Some(subscriber) = self.subscribers.get_mut(key.slot as usize) else { continue };
-            subscriber.listed = false;
-            let seen = subscriber.seen;
-            let topics = &subscriber.topics;
-            let wanted = entries.iter().filter(|entry| entry.position.seq > seen && topics.want(&entry.topic));
-            let wanted: arrayvec::ArrayVec<&Entry, BATCH> = wanted.collect();
-            match subscriber.write_frames(&wanted, now) {
-                Ok(wrote) => {
-                    sent += wrote.events;
-                    bytes += wrote.bytes;
-                    if let Some((cursor, rest)) = wrote.stopped {
-                        subscriber.block(cursor, rest);
-                        self.blocked.push(key);
-                    }
-                }
-                Err(_) => self.failed.push((key, Closed::Dead)),
-            }
-        }
-        self.count(sent, bytes);
-        self.drop_failed();
-    }
-
-    /// Something for everyone who is live, with no place in the log. Others miss it.
-    pub fn broadcast(&mut self, frame: &Frame, now: Tick) {
-        let (mut bytes, mut missed) = (0, 0);
-        for (slot, subscriber) in &mut self.subscribers {
-            if !subscriber.is_live() {
-                missed += 1;
-                continue;
-            }
-            let text = frame.bytes(subscriber.framing);
-            let taken = match subscriber.sink.write(text) {
-                Ok(taken) => taken,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-                Err(_) => {
-                    self.failed.push((key(slot, subscriber.generation), Closed::Dead));
-                    continue;
-                }
-            };
-            bytes += taken as u64;
-            subscriber.bytes += taken as u64;
-            if taken > 0 {
-                subscriber.written = now;
-            } else {
-                missed += 1;
-            }
-            if taken < text.len() {
-                let cursor = Position { seq: self.dispatched.seq.max(subscriber.seen), ..self.dispatched };
-                let rest = if taken == 0 { Bytes::new() } else { frame.rest(subscriber.framing, taken) };
-                subscriber.block(cursor, rest);
-                self.blocked.push(key(slot, subscriber.generation));
-            }
-        }
-        self.metrics.broadcasts_missed.inc_by(missed);
-        self.count(0, bytes);
-        self.drop_failed();
-    }
-
-    /// The log is not where it was: everyone finds out by its cursor what it lacks.
-    fn everyone_is_behind(&mut self) {
-        let mut behind = Vec::new();
-        for (slot, subscriber) in &mut self.subscribers {
-            if subscriber.is_live() {
-                let cursor = Position { seq: self.dispatched.seq.max(subscriber.seen), ..self.dispatched };
-                subscriber.state = State::Behind(Box::new(Behind::new(cursor, Bytes::new())));
-                behind.push(key(slot, subscriber.generation));
-            }
-        }
-        for key in behind {
-            self.queue(key);
-        }
     }
 
     /// The log has come further: perhaps as far as those are who have seen more of it elsewhere.

@@ -8,7 +8,8 @@ use prometheus::IntGauge;
 use crate::{
     encode::{Frame, Framing},
     event::Position,
-    fanout::{clock::Tick, replay::Page, ring::Entry, topics::Topics},
+    fanout::{clock::Tick, page::Page, ring::Entry, topics::Topics},
+    metrics::Closed,
 };
 
 /// Where a subscriber's bytes go. Taking none of them is `WouldBlock`.
@@ -17,6 +18,15 @@ pub trait Sink {
     fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize>;
     /// The last words, whether they are taken or not.
     fn end(&mut self, last: &[u8]);
+}
+
+/// Writes; a full socket takes nothing.
+pub(super) fn put(sink: &mut impl Sink, bytes: &[u8]) -> Result<usize, Closed> {
+    match sink.write(bytes) {
+        Ok(taken) => Ok(taken),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(_) => Err(Closed::Dead),
+    }
 }
 
 /// A place at the table: counted while it is held.
@@ -173,13 +183,13 @@ pub(super) struct Wrote {
 
 impl<S: Sink> Subscriber<S> {
     /// Writes frames of events, in one go.
-    pub fn write_frames(&mut self, entries: &[&Entry], now: Tick) -> io::Result<Wrote> {
+    pub fn write_frames(&mut self, entries: &[&Entry], now: Tick) -> Result<Wrote, Closed> {
         let mut parts: arrayvec::ArrayVec<io::IoSlice<'_>, 64> = arrayvec::ArrayVec::new();
         parts.extend(entries.iter().take(64).map(|entry| io::IoSlice::new(entry.frame.bytes(self.framing))));
         let mut taken = match self.sink.write_vectored(&parts) {
             Ok(taken) => taken,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
+            Err(_) => return Err(Closed::Dead),
         };
         let mut wrote = Wrote { events: 0, bytes: taken as u64, stopped: None };
         self.bytes += taken as u64;

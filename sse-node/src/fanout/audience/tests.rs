@@ -1,6 +1,6 @@
 //! Any order of publishing, blocking, joining, leaving and trimming, against what a log and a cursor promise.
 
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, io::ErrorKind, rc::Rc, time::Duration};
 
 use prometheus::IntGauge;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use crate::{
     encode::Framing,
     event::{Event, NewEvent},
     fanout::{
-        replay::{Found, Page},
+        page::{Found, Page},
         ring::Limits,
         topics::Topics,
     },

@@ -1,11 +1,9 @@
 //! Looking at a connection when the wheel says so: signs of life, and the ends that time brings.
 
-use std::io::ErrorKind;
-
 use bytes::Bytes;
 use ssefleet_crds::connections::SlowConsumer;
 
-use super::{Audience, Behind, Sink, State};
+use super::{Audience, Behind, Sink, State, subscriber::put};
 use crate::{
     encode,
     event::Position,
@@ -92,11 +90,7 @@ impl<S: Sink> Audience<S> {
         let Some(subscriber) = self.get_mut(key) else { return Ok(()) };
         let frame = encode::heartbeat(position);
         let text = frame.bytes(subscriber.framing);
-        let taken = match subscriber.sink.write(text) {
-            Ok(taken) => taken,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            Err(_) => return Err(Closed::Dead),
-        };
+        let taken = put(&mut subscriber.sink, text)?;
         subscriber.bytes += taken as u64;
         if taken > 0 {
             subscriber.written = now;

@@ -100,6 +100,10 @@ pub async fn serve(
         let hub = hub.clone();
         tasks.spawn(async move { hub.follow().await });
     }
+    {
+        let hub = hub.clone();
+        tasks.spawn(async move { hub.age().await });
+    }
     if let Some(channel) = current.get().broadcast_channel.clone() {
         let (hub, max_bytes) = (hub.clone(), current.get().history.max_event_bytes);
         tasks.spawn(async move { hub.relay(&channel, max_bytes).await });

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use super::{
     audience::{Filter, Newcomer, Row},
-    clock::Clock,
+    clock::{Clock, ticks},
     replay::Replay,
     ring::{Limits, Ring},
     shard::{Command, Shard, Socket},
@@ -102,7 +102,7 @@ impl Hub {
 
     /// Takes over what was declared anew.
     pub fn reconfigure(&self, history: &History, connections: &Connections) {
-        self.ring.write().limit(limits(history));
+        self.ring.write().limit(limits(history), self.clock.now());
         self.broker.retain(history.into());
         for shard in &self.shards {
             shard.post.send(Command::Retime(connections.into()));
@@ -124,6 +124,16 @@ impl Hub {
         rows.sort_unstable_by_key(|row: &Row| row.id);
         rows.truncate(filter.limit);
         rows
+    }
+
+    /// Lets go of what gets too old, for ever.
+    pub async fn age(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let mut ring = self.ring.write();
+            ring.trim(self.clock.now());
+            self.measure(&ring);
+        }
     }
 
     /// Follows the log for ever.
@@ -183,8 +193,7 @@ impl Hub {
                 for event in &events {
                     ring.push(event, now);
                 }
-                self.metrics.ring_events.set(i64::try_from(ring.len()).unwrap_or(i64::MAX));
-                self.metrics.ring_bytes.set(i64::try_from(ring.bytes()).unwrap_or(i64::MAX));
+                self.measure(&ring);
                 drop(ring);
                 self.tell(last);
             }
@@ -197,6 +206,11 @@ impl Hub {
                 self.restart(extent);
             }
         }
+    }
+
+    fn measure(&self, ring: &Ring) {
+        self.metrics.ring_events.set(i64::try_from(ring.len()).unwrap_or(i64::MAX));
+        self.metrics.ring_bytes.set(i64::try_from(ring.bytes()).unwrap_or(i64::MAX));
     }
 
     fn restart(&self, extent: Extent) {
@@ -245,5 +259,5 @@ impl Backoff {
 }
 
 fn limits(history: &History) -> Limits {
-    Limits { events: history.max_events, bytes: history.max_bytes }
+    Limits { events: history.max_events, bytes: history.max_bytes, age: ticks(history.max_age) }
 }

@@ -29,11 +29,13 @@ pub struct Ring {
     newest: HashMap<Arc<str>, u64>,
 }
 
-/// How much a ring holds at most; the newest event stays even when it alone is too large.
+/// How much a ring holds at most; the newest event stays even when it alone is too large, but not when it is old.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub events: usize,
     pub bytes: usize,
+    /// In ticks since an event came.
+    pub age: u32,
 }
 
 /// One event, as it lies in a ring or a page.
@@ -107,16 +109,21 @@ impl Ring {
         self.bytes += entry.size();
         self.entries.push_back(entry);
         self.head = event.position;
-        self.trim();
+        self.trim(now);
     }
 
-    pub fn limit(&mut self, limits: Limits) {
+    pub fn limit(&mut self, limits: Limits, now: Tick) {
         self.limits = limits;
-        self.trim();
+        self.trim(now);
     }
 
-    fn trim(&mut self) {
-        while self.entries.len() > 1 && (self.entries.len() > self.limits.events || self.bytes > self.limits.bytes) {
+    /// Lets go of what is too much, or too old by now.
+    pub fn trim(&mut self, now: Tick) {
+        while let Some(oldest) = self.entries.front() {
+            let full = self.entries.len() > self.limits.events || self.bytes > self.limits.bytes;
+            if !(full && self.entries.len() > 1) && now.since(oldest.arrived) <= self.limits.age {
+                return;
+            }
             let Some(oldest) = self.entries.pop_front() else { return };
             self.bytes -= oldest.size();
             if self.newest.get(&oldest.topic) == Some(&oldest.position.seq) {
@@ -165,7 +172,7 @@ mod tests {
     use super::*;
     use crate::event::NewEvent;
 
-    const LIMITS: Limits = Limits { events: 4, bytes: 10_000 };
+    const LIMITS: Limits = Limits { events: 4, bytes: 10_000, age: 100 };
 
     fn event(epoch: u64, seq: u64) -> Event {
         let new = NewEvent { topic: format!("t{}", seq % 3), event: None, data: format!("{epoch}/{seq}"), ttl: None };
@@ -218,11 +225,24 @@ mod tests {
 
     #[test]
     fn limits_hold_and_the_newest_stays() {
-        let mut ring = Ring::new(at(0), Limits { events: 100, bytes: 5 });
+        let mut ring = Ring::new(at(0), Limits { events: 100, bytes: 5, ..LIMITS });
         (1..=3).for_each(|seq| ring.push(&event(1, seq), Tick(0)));
         assert_eq!((ring.len(), ring.bytes()), (1, ring.entries[0].size()));
         ring.restart(at(3));
         assert_eq!((ring.bytes(), ring.first()), (0, at(4)));
+    }
+
+    #[test]
+    fn what_is_old_goes_by_itself() {
+        let mut ring = ring(1..=2);
+        ring.push(&event(1, 3), Tick(50));
+        ring.trim(Tick(100));
+        assert_eq!(read(&ring, at(0)), Ok(vec![1, 2, 3]));
+        ring.trim(Tick(101));
+        assert_eq!(read(&ring, at(1)), Err(Off::Older { first: at(3) }));
+        ring.trim(Tick(151));
+        assert_eq!((ring.len(), ring.bytes(), ring.newest.len(), ring.head(), ring.first()), (0, 0, 0, at(3), at(4)));
+        assert_eq!(read(&ring, at(3)), Ok(vec![]));
     }
 
     proptest! {

@@ -81,7 +81,7 @@ fn timing(slow: SlowConsumer) -> Timing {
 
 impl World {
     fn new(slow: SlowConsumer) -> Self {
-        let ring = Ring::new(Position::new(1, 0), Limits { events: 4, bytes: usize::MAX });
+        let ring = Ring::new(Position::new(1, 0), Limits { events: 4, bytes: usize::MAX, age: u32::MAX });
         let ring = Arc::new(RwLock::new(ring));
         let audience = Audience::new(ring.clone(), Metrics::new().unwrap(), timing(slow), Tick(0));
         Self { log: vec![], trimmed: 0, epoch: 1, ring, audience, readers: vec![], now: Tick(0) }

@@ -5,7 +5,7 @@ use std::{fs, sync::Arc};
 use serde_json::{Value, json};
 use sse_node::broker::{Retention, memory::Memory};
 
-use crate::support::{Node, send, stream};
+use crate::support::{Node, eventually, send, stream};
 
 struct Manifest(tempfile::TempDir);
 
@@ -51,9 +51,7 @@ async fn limits_and_paths_change_and_nobody_is_disconnected() {
 
     let loaded = configuration(&node).await["loaded"].clone();
     manifest.write(&spec(2, "/news"));
-    while configuration(&node).await["loaded"] == loaded {
-        tokio::task::yield_now().await;
-    }
+    eventually("the new manifest is loaded", async || configuration(&node).await["loaded"] != loaded).await;
     assert_eq!(send(node.public, full()).await.status(), 404);
     let mut second = node.subscribe("/news").await;
     assert_eq!(node.post("/publish", None, "0123456789 more").await.0, 200);
@@ -76,16 +74,13 @@ async fn what_cannot_change_is_told_and_a_bad_manifest_changes_nothing() {
     let mut reader = node.subscribe("/events").await;
 
     manifest.write(&json!({"path": "events"}));
-    while configuration(&node).await["error"] == Value::Null {
-        tokio::task::yield_now().await;
-    }
+    eventually("the bad manifest is told of", async || configuration(&node).await["error"] != Value::Null).await;
     let told = configuration(&node).await["error"].to_string();
     assert!(told.contains("path must begin with '/'"), "{told}");
 
     manifest.write(&json!({"broker": {"redis": {"external": {"url": "redis://elsewhere:6379"}}}}));
-    while configuration(&node).await["needsRestart"] != json!(["spec.broker", "spec.broker.redis.broadcastChannel"]) {
-        tokio::task::yield_now().await;
-    }
+    let fields = json!(["spec.broker", "spec.broker.redis.broadcastChannel"]);
+    eventually("a restart is asked for", async || configuration(&node).await["needsRestart"] == fields).await;
     node.publish(json!({"data": "still here"})).await;
     assert_eq!(reader.data().await, ["still here"]);
 }

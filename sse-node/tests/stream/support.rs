@@ -20,6 +20,16 @@ pub fn stream(spec: &Value) -> Stream {
     Stream::try_from(&manifest::read(&object.to_string()).unwrap()).unwrap()
 }
 
+/// Asks again and again, as long as a test waits, until something holds.
+pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+    let asking = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(timeout(PATIENCE, asking).await.is_ok(), "still not: {what}");
+}
+
 const LOOPBACK: &str = "127.0.0.1";
 
 /// A node that runs in this process.

@@ -121,9 +121,14 @@ fn follow(errors: ChildStderr) -> watch::Receiver<Progress> {
 
 /// Publishes; what the publisher says.
 pub async fn publish(place: &Place, server: &Server, arguments: &[&str]) -> io::Result<Value> {
+    publish_within(place, server, arguments, Duration::from_secs(LIFE)).await
+}
+
+/// The same, for as long as is said.
+pub async fn publish_within(place: &Place, server: &Server, arguments: &[&str], limit: Duration) -> io::Result<Value> {
     let mut command = Command::new(place.tools.join("publisher"));
     command.args(["--url", &server.publish]).args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let output = timeout(Duration::from_secs(LIFE), command.kill_on_drop(true).output()).await;
+    let output = timeout(limit, command.kill_on_drop(true).output()).await;
     result(&output.map_err(|_| io::Error::other("the publisher does not end"))??.stdout)
 }
 

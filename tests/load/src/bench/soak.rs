@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{
     Place,
-    clients::{Order, Swarm, faults, publish},
+    clients::{Order, Swarm, faults, publish_within},
     scenarios::amount,
     servers::{Redis, Server},
 };
@@ -45,7 +45,7 @@ pub async fn run(place: &Place, size: Size) -> io::Result<(Value, bool)> {
     let mut memory = Vec::new();
     let rate = size.rate.to_string();
     let load = ["--events", &events, "--rate", &rate, "--retry"];
-    let publishing = publish(place, &nodes[0], &load);
+    let publishing = publish_within(place, &nodes[0], &load, Duration::from_secs(size.seconds + 300));
     let watching = watch(&mut redis, &nodes, &mut swarm, &mut memory, size);
     let (published, watched) = tokio::join!(publishing, watching);
     let published = published?;

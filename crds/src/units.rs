@@ -12,7 +12,9 @@ pub fn seconds(n: u64) -> Duration {
 
 /// A Go duration such as `500ms`, `30s` or `1m30s`; none if it is something else or negative.
 pub fn duration(text: &str) -> Option<time::Duration> {
-    text.parse::<Duration>().ok().filter(|duration| !duration.is_negative()).map(Into::into)
+    // kube reads nothing as no time at all; Go does not.
+    let duration = (!text.is_empty()).then(|| text.parse::<Duration>().ok())??;
+    (!duration.is_negative()).then(|| duration.into())
 }
 
 /// The bytes that a quantity such as `256Ki`, `1.5M` or `4096` stands for, rounded up.
@@ -51,7 +53,7 @@ mod tests {
     fn durations_are_those_of_go() {
         assert_eq!(duration("500ms"), Some(time::Duration::from_millis(500)));
         assert_eq!(duration("1m30s"), Some(time::Duration::from_secs(90)));
-        for wrong in ["", "30", "-1s", "30 s", "soon"] {
+        for wrong in ["", "s", "30", "-1s", "30 s", "soon"] {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
     }

@@ -25,11 +25,14 @@ impl Clock {
 impl Default for Clock {
     /// The machine's clock.
     fn default() -> Self {
-        Self::new(|| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-        })
+        Self::new(now)
     }
+}
+
+/// Milliseconds since 1970, by the machine's clock.
+pub fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Clock {

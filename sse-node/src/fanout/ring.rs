@@ -11,7 +11,7 @@ use std::{
 
 use super::clock::Tick;
 use crate::{
-    broker::clock::Clock,
+    broker::clock,
     encode::{self, Frame},
     event::{Event, Position},
 };
@@ -66,7 +66,7 @@ impl Entry {
 
     /// Whether its time is over, by the clock of this node.
     pub fn is_expired(&self) -> bool {
-        self.expires.is_some_and(|at| Clock::default().now() >= at)
+        self.expires.is_some_and(|at| clock::now() >= at)
     }
 
     fn size(&self) -> usize {

@@ -25,6 +25,8 @@ pub async fn read(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Opt
         // Waiting costs no buffer.
         socket.readable().await?;
         bytes.reserve(1024);
+        // Where the end of a head may begin, of which the rest has just come: what was looked at is not looked at again.
+        let new = bytes.len().saturating_sub(3);
         if socket.read_buf(bytes).await? == 0 {
             return Ok(None);
         }
@@ -32,14 +34,14 @@ pub async fn read(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Opt
             return Ok(Some(Speaks::Http2));
         }
         let may_be_preface = PREFACE.starts_with(&bytes[..bytes.len().min(PREFACE.len())]);
-        if !may_be_preface && (is_complete(bytes) || bytes.len() >= MAX_HEAD) {
+        if !may_be_preface && (has_end(&bytes[new..]) || bytes.len() >= MAX_HEAD) {
             return Ok(Some(Speaks::Http1));
         }
     }
 }
 
 /// A head ends with an empty line; some clients end lines with LF alone.
-fn is_complete(bytes: &[u8]) -> bool {
+fn has_end(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(4).any(|four| four == b"\r\n\r\n")
 }
 

@@ -8,7 +8,10 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -128,14 +131,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
                 .max_buf_size(first::MAX_HEAD)
                 .half_close(false)
                 .serve_connection(io, service);
-            tokio::pin!(connection);
-            tokio::select! {
-                result = &mut connection => result,
-                () = finish.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            }
+            until_finished(connection, finish).await
         }
         Speaks::Http2 => {
             let service = service_fn(move |request| {
@@ -148,17 +144,22 @@ async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
                 .max_header_list_size(u32::try_from(first::MAX_HEAD).unwrap_or(u32::MAX))
                 .keep_alive_interval(HEAD)
                 .serve_connection(io, service);
-            tokio::pin!(connection);
-            tokio::select! {
-                result = &mut connection => result,
-                () = finish.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            }
+            until_finished(connection, finish).await
         }
     };
     if let Err(error) = result {
         debug!(%error, "a connection ended");
+    }
+}
+
+/// Serves a connection; from `finish` on, only what it has begun.
+async fn until_finished<C: GracefulConnection>(connection: C, finish: CancellationToken) -> Result<(), C::Error> {
+    tokio::pin!(connection);
+    tokio::select! {
+        result = &mut connection => result,
+        () = finish.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     }
 }

@@ -34,16 +34,19 @@ fn spec(max_per_pod: u32, path: &str) -> Value {
     })
 }
 
+/// A node for one subscriber at /events, and its manifest.
+async fn begin() -> (Manifest, Node) {
+    let manifest = Manifest(tempfile::tempdir().unwrap());
+    let first = spec(1, "/events");
+    manifest.write(&first);
+    let broker = Memory::new(Retention::of_events(100));
+    let node = Node::start_from(manifest.path(), stream(&first), Arc::new(broker)).await;
+    (manifest, node)
+}
+
 #[tokio::test]
 async fn limits_and_paths_change_and_nobody_is_disconnected() {
-    let manifest = Manifest(tempfile::tempdir().unwrap());
-    manifest.write(&spec(1, "/events"));
-    let node = Node::start_from(
-        manifest.path(),
-        stream(&spec(1, "/events")),
-        Arc::new(Memory::new(Retention::of_events(100))),
-    )
-    .await;
+    let (manifest, node) = begin().await;
     let mut reader = node.subscribe("/events").await;
     let full = || hyper::Request::get("/events").header("host", "node").body(http_body_util::Full::default()).unwrap();
     assert_eq!(send(node.public, full()).await.status(), 503);
@@ -63,14 +66,7 @@ async fn limits_and_paths_change_and_nobody_is_disconnected() {
 
 #[tokio::test]
 async fn what_cannot_change_is_told_and_a_bad_manifest_changes_nothing() {
-    let manifest = Manifest(tempfile::tempdir().unwrap());
-    manifest.write(&spec(1, "/events"));
-    let node = Node::start_from(
-        manifest.path(),
-        stream(&spec(1, "/events")),
-        Arc::new(Memory::new(Retention::of_events(100))),
-    )
-    .await;
+    let (manifest, node) = begin().await;
     let mut reader = node.subscribe("/events").await;
 
     manifest.write(&json!({"path": "events"}));

@@ -79,24 +79,24 @@ make_kubernetes() { # OUT VERSION SOURCE
   oci_image pause "$1" "$1/pause"
 }
 make_coredns() { # OUT VERSION
-  GOBIN=$1/work go install -ldflags='-s -w' "github.com/coredns/coredns@$2"
-  oci_image coredns "$1" "$1/work/coredns"
-  rm -r "$1/work"
+  GOBIN=$1/scratch go install -ldflags='-s -w' "github.com/coredns/coredns@$2"
+  oci_image coredns "$1" "$1/scratch/coredns"
+  rm -r "$1/scratch"
 }
 make_local_path() { # OUT VERSION
-  GOBIN=$1/work go install -ldflags='-s -w' "github.com/rancher/local-path-provisioner@$2"
-  oci_image local-path-provisioner "$1" "$1/work/local-path-provisioner"
-  rm -r "$1/work"
+  GOBIN=$1/scratch go install -ldflags='-s -w' "github.com/rancher/local-path-provisioner@$2"
+  oci_image local-path-provisioner "$1" "$1/scratch/local-path-provisioner"
+  rm -r "$1/scratch"
 }
 make_helm() { # OUT VERSION
   GOBIN=$1 go install -ldflags='-s -w' "helm.sh/helm/v4/cmd/helm@$2"
 }
 make_traefik() { # OUT VERSION SOURCE
-  local lego work=$1/work
+  local lego scratch=$1/scratch
   # Its ACME library brings the clients of 220 DNS services; we build against a copy with none (local/traefik/no-dns).
-  cp -r "$3" "$work"
-  cd "$work"
-  lego=$(cd / && go mod download -json "$(sed -n 's|.*\(github.com/go-acme/lego/v5\) \(v[0-9.]*\).*|\1@\2|p' "$work/go.mod")" | jq -r .Dir)
+  cp -r "$3" "$scratch"
+  cd "$scratch"
+  lego=$(cd / && go mod download -json "$(sed -n 's|.*\(github.com/go-acme/lego/v5\) \(v[0-9.]*\).*|\1@\2|p' "$scratch/go.mod")" | jq -r .Dir)
   cp -r "$lego" lego
   chmod -R u+w lego
   rm -rf lego/providers lego/cmd lego/e2e lego/main.go
@@ -106,11 +106,11 @@ make_traefik() { # OUT VERSION SOURCE
     github.com/traefik/traefik/v3/cmd/traefik
   oci_image traefik "$1" traefik-bin/traefik
   cd /
-  rm -r "$work"
+  rm -r "$scratch"
 }
 # Redis without the rest of Debian: its two programs with their libraries, and busybox for a shell.
 make_redis() { # OUT VERSION
-  local root=$1/work/root file
+  local root=$1/scratch/files file
   mkdir -p "$root"/{bin,data,etc}
   mkdir -m 1777 "$root/tmp"
   chown 999:999 "$root/data"
@@ -130,5 +130,5 @@ WORKDIR /data
 USER 999:999
 CMD ["redis-server"]
 D
-  rm -r "$1/work"
+  rm -r "$1/scratch"
 }

@@ -5,13 +5,17 @@
 //! laptop as in a pod, and becomes a [`Stream`], which has no invalid state: whoever holds one never
 //! checks again.
 
+pub mod auth;
 pub mod broker;
+pub mod compression;
 pub mod connections;
+pub mod cors;
 pub mod exposure;
 pub mod fleet;
 pub mod history;
 pub mod manifest;
 pub mod names;
+pub mod rate_limits;
 pub mod status;
 mod stream;
 pub mod units;

@@ -97,6 +97,12 @@ fn walk(schema: &Value, value: &Value, at: &str, problems: &mut Vec<Invalid>) {
             }
         }
         Value::Array(items) => {
+            let length = items.len() as u64;
+            let over = schema["maxItems"].as_u64().is_some_and(|max| length > max);
+            let under = schema["minItems"].as_u64().is_some_and(|min| length < min);
+            if over || under {
+                problems.push(Invalid::new(at, "has too few or too many items"));
+            }
             for (i, item) in items.iter().enumerate() {
                 walk(&schema["items"], item, &format!("{at}[{i}]"), problems);
             }

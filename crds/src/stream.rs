@@ -7,8 +7,8 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    broker::Broker, connections::Connections, exposure::Exposure, fleet::Fleet, history::History,
-    status::SseStreamStatus,
+    auth::Auth, broker::Broker, compression::Compression, connections::Connections, cors::Cors, exposure::Exposure,
+    fleet::Fleet, history::History, rate_limits::RateLimits, status::SseStreamStatus,
 };
 
 /// A server-sent-events stream and the fleet that serves it. The operator makes the pods, the broker
@@ -41,6 +41,10 @@ use crate::{
         .message("metadata.name becomes the name of Services: use at most 50 lower-case letters, digits and '-', beginning with a letter"),
     validation = Rule::new("!self.metadata.name.endsWith('-redis') && !self.metadata.name.endsWith('-publish') && !self.metadata.name.endsWith('-edge')")
         .message("metadata.name may not end in -redis, -publish or -edge: those are the names of other streams' children"),
+    validation = Rule::new("!has(self.spec.rateLimits) || has(self.spec.auth.jwt) || ((!has(self.spec.rateLimits.connect) || self.spec.rateLimits.connect.per != 'Subject') && (!has(self.spec.rateLimits.concurrent) || self.spec.rateLimits.concurrent.per != 'Subject'))")
+        .message("rateLimits.connect and concurrent per: Subject need auth.jwt, whose tokens say who the subject is"),
+    validation = Rule::new("!has(self.spec.rateLimits) || !has(self.spec.rateLimits.publish) || self.spec.rateLimits.publish.per != 'Subject' || (has(self.spec.auth.publish) && has(self.spec.auth.publish.jwt))")
+        .message("rateLimits.publish per: Subject needs auth.publish.jwt, whose tokens say who the subject is"),
     validation = Rule::new("!has(self.spec.broker.memory) || self.spec.fleet.replicas == 1")
         .message("broker.memory keeps the events inside one pod: set fleet.replicas to 1, or use broker.redis to have several")
 )]
@@ -62,6 +66,22 @@ pub struct SseStreamSpec {
     /// What each connection gets, and how many a node takes.
     #[serde(default)]
     pub connections: Connections,
+
+    /// Who may subscribe, and who may publish.
+    #[serde(default)]
+    pub auth: Auth,
+
+    /// How often, and how many at a time; counted over all nodes. Without it, no limits but `connections.maxPerPod`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limits: Option<RateLimits>,
+
+    /// Which web pages of other origins may read the stream. Without it, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+
+    /// How events are made smaller. Default: not at all.
+    #[serde(default)]
+    pub compression: Compression,
 
     /// How far back a subscriber that was away can resume.
     #[serde(default)]

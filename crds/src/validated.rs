@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use crate::{
     SseStream,
+    auth::Auth,
     broker::{self, ExternalTls, SecretKey},
+    compression::Compression,
     connections::{RefuseWith, SlowConsumer},
-    exposure,
+    cors, exposure,
     fleet::{Pod, Resources},
+    rate_limits::RateLimits,
     units,
 };
 
@@ -26,6 +29,10 @@ pub struct Stream {
     pub drain: Drain,
     pub pod: Pod,
     pub connections: Connections,
+    pub auth: Auth,
+    pub rate_limits: RateLimits,
+    pub cors: Option<Cors>,
+    pub compression: Compression,
     pub history: History,
     pub broker: Broker,
     /// The Redis channel whose messages reach every connection.
@@ -51,6 +58,14 @@ pub struct Connections {
     pub slow_consumer: SlowConsumer,
     pub max_lag: Duration,
     pub refuse_with: RefuseWith,
+}
+
+/// Which web pages of other origins may read the stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cors {
+    pub allowed_origins: Vec<String>,
+    pub allow_credentials: bool,
+    pub max_age: Duration,
 }
 
 /// How far back a subscriber can resume, and how large an event may be.
@@ -139,6 +154,17 @@ impl TryFrom<&SseStream> for Stream {
                 max_lag: time("connections.maxLag", connections.max_lag)?,
                 refuse_with: connections.refuse_with,
             },
+            auth: spec.auth.clone(),
+            rate_limits: spec.rate_limits.clone().unwrap_or_default(),
+            cors: match &spec.cors {
+                None => None,
+                Some(cors::Cors { allowed_origins, allow_credentials, max_age }) => Some(Cors {
+                    allowed_origins: allowed_origins.clone(),
+                    allow_credentials: *allow_credentials,
+                    max_age: time("cors.maxAge", *max_age)?,
+                }),
+            },
+            compression: spec.compression.clone(),
             history: History {
                 max_events: spec.history.max_events as usize,
                 max_age: time("history.maxAge", spec.history.max_age)?,

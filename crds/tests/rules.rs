@@ -4,8 +4,12 @@
 use serde_json::{Value, json};
 use ssefleet_crds::{
     Stream,
+    auth::TimeClaim,
+    compression::CompressionMode,
     connections::SlowConsumer,
     manifest,
+    rate_limits::Per,
+    units,
     validated::{Broker, Invalid},
 };
 
@@ -42,6 +46,24 @@ fn an_empty_spec_works_and_has_the_defaults() {
     assert_eq!(stream.broadcast_channel.as_deref(), Some("sse-broadcast"));
     assert!(matches!(stream.broker, Broker::ManagedRedis(redis) if redis.storage == 1 << 30));
     assert_eq!(stream.ingress, None);
+    assert_eq!((stream.auth.jwt, stream.cors), (None, None));
+    assert_eq!((stream.compression.mode, stream.compression.threshold_bytes), (CompressionMode::Off, 1024));
+}
+
+#[test]
+fn limits_that_are_switched_on_have_defaults() {
+    let stream = read(&json!({"name": "quotes"}), &json!({"rateLimits": {"connect": {}, "concurrent": {}}})).unwrap();
+    let connect = stream.rate_limits.connect.unwrap();
+    assert_eq!((connect.max, connect.window, connect.per), (10, units::seconds(15 * 60), Per::ClientIp));
+    assert_eq!(stream.rate_limits.concurrent.unwrap().max, 20);
+}
+
+#[test]
+fn a_token_is_looked_for_where_clients_put_it() {
+    let jwt = json!({"keys": [{"secretRef": {"name": "keys", "key": "a"}}], "algorithms": ["HS256"]});
+    let stream = read(&json!({"name": "quotes"}), &json!({"auth": {"jwt": jwt}})).unwrap();
+    let jwt = stream.auth.jwt.unwrap();
+    assert_eq!((jwt.token_sources.len(), jwt.required_claims, &*jwt.topics_claim), (2, vec![TimeClaim::Exp], "topics"));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! `http::publish` → `publication` → `broker` (the log) → `fanout::hub` (the ring) → `fanout::shard` (cursors and
 //! sockets, which `http::public` handed over).
 
+pub mod auth;
 pub mod broker;
 pub mod config;
 pub mod drain;
@@ -13,6 +14,7 @@ pub mod event;
 pub mod fanout;
 pub mod health;
 pub mod http;
+pub mod limits;
 pub mod metrics;
 pub mod publication;
 
@@ -24,13 +26,27 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    auth::Auth,
     broker::Broker,
     config::Current,
     drain::Drain,
     fanout::hub::Hub,
-    http::{admin::Admin, listen::listen, public::Public, publish::Publish, tls::Tls},
+    http::{admin::Admin, admit::Door, listen::listen, public::Public, publish::Publish, tls::Tls},
+    limits::Limits,
     metrics::Metrics,
 };
+
+/// What a node serves.
+pub struct Setup {
+    pub stream: Stream,
+    /// The manifest that `stream` is from, followed for changes.
+    pub file: Option<PathBuf>,
+    /// Where Secrets lie as files, NAME/KEY.
+    pub secrets: PathBuf,
+    pub broker: Arc<dyn Broker>,
+    /// What the node is called.
+    pub name: Option<String>,
+}
 
 /// Where a node listens.
 pub struct Listeners {
@@ -61,30 +77,24 @@ pub enum ServeError {
     Shards(#[source] io::Error),
 }
 
-/// Serves until `stop` resolves, or the admin port asks for it, and the drain is over. `file` is followed for
-/// changes.
-pub async fn serve(
-    stream: Stream,
-    file: Option<PathBuf>,
-    broker: Arc<dyn Broker>,
-    node: Option<String>,
-    listeners: Listeners,
-    stop: impl Future<Output = Stop>,
-) -> Result<(), ServeError> {
+/// Serves until `stop` resolves, or the admin port asks for it, and the drain is over.
+pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output = Stop>) -> Result<(), ServeError> {
+    let Setup { stream, file, secrets: _, broker, name } = setup;
     let metrics = Metrics::new()?;
     let drain = Arc::new(Drain::default());
     let hub = Hub::start(broker, &stream.history, &stream.connections, metrics.clone());
     let hub = Arc::new(hub.map_err(ServeError::Shards)?);
     let current = Current::new(stream);
     let finish = CancellationToken::new();
-    let public = Public {
+    let door = Door {
         current: current.clone(),
         hub: hub.clone(),
+        auth: Arc::new(Auth::default()),
+        limits: Arc::new(Limits::default()),
         metrics: metrics.clone(),
         finish: finish.clone(),
-        node: node.and_then(|name| HeaderValue::from_str(&name).ok()),
-        ids: 1.into(),
     };
+    let public = Public { door, node: name.and_then(|name| HeaderValue::from_str(&name).ok()), ids: 1.into() };
     let publish = Publish { current: current.clone(), hub: hub.clone(), metrics: metrics.clone() };
     let admin = Admin {
         current: current.clone(),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use sse_node::{Listeners, Stop, config, health, http::tls::Tls};
+use sse_node::{Listeners, Setup, Stop, config, health, http::tls::Tls};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -141,9 +141,8 @@ async fn run(serve: Serve) -> Result<(), Failed> {
         stream.namespace,
         stream.name,
     );
-    sse_node::serve(stream, Some(serve.file), broker, serve.node, listeners, stop)
-        .await
-        .map_err(|error| Failed::Running(error.to_string()))
+    let setup = Setup { stream, file: Some(serve.file), secrets: serve.secrets_dir, broker, name: serve.node };
+    sse_node::serve(setup, listeners, stop).await.map_err(|error| Failed::Running(error.to_string()))
 }
 
 async fn bind(listener: &str, address: SocketAddr) -> Result<TcpListener, Failed> {

@@ -22,7 +22,7 @@ use super::{
     clock::{Clock, ticks},
     replay::Replay,
     ring::{Limits, Ring},
-    shard::{Command, Shard, Socket},
+    shard::{Command, Over, Shard, Socket},
 };
 use crate::{
     broker::{Broker, BrokerError, Extent, Tailed},
@@ -97,6 +97,13 @@ impl Hub {
             if share > 0 {
                 shard.post.send(Command::Close(share, why));
             }
+        }
+    }
+
+    /// Ends the streams of those whose tie is no longer good.
+    pub fn close_where(&self, is_over: &Over, why: Closed) {
+        for shard in &self.shards {
+            shard.post.send(Command::CloseWhere(is_over.clone(), why));
         }
     }
 

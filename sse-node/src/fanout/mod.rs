@@ -14,5 +14,6 @@ pub mod replay;
 pub mod ring;
 pub mod shard;
 mod sync;
+pub mod tie;
 pub mod topics;
 pub mod wheel;

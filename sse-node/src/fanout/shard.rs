@@ -31,11 +31,15 @@ use super::{
     page::Found,
     replay::{Replay, Reply},
     ring::Ring,
+    tie::Tie,
 };
 use crate::{
     encode::Frame,
     metrics::{Closed, Metrics},
 };
+
+/// Whether someone's tie is no longer good.
+pub type Over = Arc<dyn Fn(&Tie) -> bool + Send + Sync>;
 
 /// What a shard is asked to do.
 pub enum Command {
@@ -45,6 +49,8 @@ pub enum Command {
     Broadcast(Frame),
     /// Ends so many streams.
     Close(usize, Closed),
+    /// Ends the streams of those whose tie is no longer good.
+    CloseWhere(Over, Closed),
     Retime(Timing),
     List(Filter, oneshot::Sender<Vec<Row>>),
     Stop,
@@ -216,6 +222,7 @@ impl Worker {
             Command::Close(count, why) => {
                 self.audience.close_some(count, why);
             }
+            Command::CloseWhere(is_over, why) => self.audience.close_where(&*is_over, why),
             Command::Retime(timing) => self.audience.retime(timing),
             Command::List(filter, reply) => {
                 // Whoever asked may have gone.

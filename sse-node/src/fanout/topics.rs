@@ -55,6 +55,23 @@ impl Topics {
         Ok(if all || count == 0 { Self::All } else { Self::Some { exact: exact.into(), prefixes: prefixes.into() } })
     }
 
+    /// These topics, if all of them are granted; all that are granted, where all are wanted. Else one that is
+    /// not.
+    pub fn within(self, grants: &Self) -> Result<Self, String> {
+        let Self::Some { exact: granted, prefixes: granted_prefixes } = grants else { return Ok(self) };
+        let Self::Some { exact, prefixes } = &self else {
+            return Ok(Self::Some { exact: granted.clone(), prefixes: granted_prefixes.clone() });
+        };
+        if let Some(topic) = exact.iter().find(|topic| !grants.want(topic)) {
+            return Err((**topic).into());
+        }
+        let below = |prefix: &str| granted_prefixes.iter().any(|granted| prefix.starts_with(&**granted));
+        match prefixes.iter().find(|prefix| !below(prefix)) {
+            Some(prefix) => Err(format!("{prefix}*")),
+            None => Ok(self),
+        }
+    }
+
     /// Whether events of this topic are wanted.
     pub fn want(&self, topic: &str) -> bool {
         match self {
@@ -82,6 +99,26 @@ mod tests {
         }
         assert!(Topics::of([""; 0]).unwrap().want("anything"));
         assert!(Topics::of(["a", "*"]).unwrap().want("anything"));
+    }
+
+    #[test]
+    fn only_what_is_granted_can_be_had() {
+        let of = |names: &[&str]| Topics::of(names).unwrap();
+        let grants = of(&["a", "orders*"]);
+        for asked in [&["a"][..], &["orders"], &["orders/1", "a"], &["orders*"], &["orders/eu*"]] {
+            assert_eq!(of(asked).within(&grants), Ok(of(asked)), "{asked:?}");
+        }
+        for (asked, refused) in
+            [(&["b"][..], "b"), (&["a*"], "a*"), (&["a", "order*"], "order*"), (&["order"], "order")]
+        {
+            assert_eq!(of(asked).within(&grants), Err(refused.to_owned()), "{asked:?}");
+        }
+        assert_eq!(of(&[]).within(&grants), Ok(grants.clone()));
+        assert_eq!(of(&["*"]).within(&grants), Ok(grants));
+        assert_eq!(of(&["a", "b*"]).within(&Topics::All), Ok(of(&["a", "b*"])));
+        let none = Topics::Some { exact: [].into(), prefixes: [].into() };
+        assert_eq!(of(&["a"]).within(&none), Err("a".to_owned()));
+        assert_eq!(of(&[]).within(&none), Ok(none));
     }
 
     #[test]

@@ -1,37 +1,59 @@
-//! Whether a request to subscribe is let in, and where it begins.
+//! Whether a request to subscribe is let in, and where it begins: who it is, what it may read, whether there is
+//! room, and whether it comes too often.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{StatusCode, header::RETRY_AFTER};
-use ssefleet_crds::{connections::RefuseWith, validated::Connections};
+use ssefleet_crds::{Stream, connections::RefuseWith, validated::Connections};
+use tokio_util::sync::CancellationToken;
 
-use super::respond::{self, Response};
+use super::{
+    cors::{self, Added},
+    fields::Fields,
+    respond::{self, Response},
+};
 use crate::{
+    auth::{Auth, Denied},
+    config::Current,
     encode::{self, Frame},
     event::Position,
     fanout::{
         audience::{Place, jitter},
         hub::Hub,
+        tie::Tie,
         topics::Topics,
     },
+    limits::{Limited, Limits},
     metrics::Metrics,
 };
 
 /// What a request to subscribe says, by whatever protocol it came.
+#[derive(Clone, Copy)]
 pub struct Ask<'a> {
     pub query: &'a str,
-    pub last_event_id: Option<&'a str>,
-    /// It asks as a browser's EventSource does.
-    pub by_event_source: bool,
+    pub fields: Fields<'a>,
+    pub peer: SocketAddr,
 }
 
 impl<'a> Ask<'a> {
-    pub fn new(query: &'a str, field: impl Fn(&str) -> Option<&'a str>) -> Self {
-        let accepts = field("accept").is_some_and(|accept| accept.contains("text/event-stream"));
-        Self {
-            query,
-            last_event_id: field("last-event-id"),
-            by_event_source: accepts && field("sec-fetch-mode").is_some(),
+    /// The values of a parameter.
+    pub fn parameters(&self, name: &str) -> impl Iterator<Item = std::borrow::Cow<'a, str>> {
+        form_urlencoded::parse(self.query.as_bytes()).filter(move |(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// It asks as a browser's EventSource does.
+    pub fn is_by_event_source(&self) -> bool {
+        let accepts = self.fields.first("accept").is_some_and(|accept| accept.contains("text/event-stream"));
+        accepts && self.fields.first("sec-fetch-mode").is_some()
+    }
+
+    /// Whether it is refused by a stream that only says when to come back, which a browser's EventSource
+    /// survives, or by a status, which it does not.
+    pub fn survives_only_a_stream(&self, refuse_with: RefuseWith) -> bool {
+        match refuse_with {
+            RefuseWith::Status => false,
+            RefuseWith::Auto => self.is_by_event_source(),
+            RefuseWith::Retry => true,
         }
     }
 }
@@ -43,81 +65,114 @@ pub struct Admitted {
     pub greeting: Vec<Frame>,
     pub retry: Duration,
     pub place: Place,
+    pub tie: Option<Box<Tie>>,
+    /// Further header fields of the answer.
+    pub fields: Added,
 }
 
 /// Why one is not let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     Topics(String),
+    Denied(Denied),
+    Limited(Limited),
     Full(usize),
     NotOpen,
     Draining,
 }
 
-/// Lets one in, or says why not.
-pub fn admit(ask: &Ask<'_>, connections: &Connections, hub: &Arc<Hub>, metrics: &Metrics) -> Result<Admitted, Refusal> {
-    let values = |name: &'static str| {
-        form_urlencoded::parse(ask.query.as_bytes()).filter(move |(key, _)| key == name).map(|(_, value)| value)
-    };
-    let topics = Topics::of(values("topic")).map_err(|error| Refusal::Topics(error.to_string()))?;
-    let head = hub.head().ok_or(Refusal::NotOpen)?;
-    let retry = jitter(connections.retry);
-    // The header is what a browser sends on a reconnect, and newer than what stands in its URL.
-    let last_event_id =
-        ask.last_event_id.map(Into::into).or_else(|| values("lastEventId").next()).filter(|id| !id.is_empty());
-    let (cursor, greeting) = match last_event_id.as_deref().map(str::parse) {
-        None => (head, vec![encode::greeting(retry, head)]),
-        Some(Ok(cursor)) => (cursor, vec![encode::greeting(retry, cursor)]),
-        Some(Err(_)) => (head, vec![encode::greeting(retry, head), encode::reset(head.next())]),
-    };
-    let place =
-        Place::take(&metrics.connections, connections.max_per_pod).ok_or(Refusal::Full(connections.max_per_pod))?;
-    metrics.opened(last_event_id.is_some());
-    if greeting.len() > 1 {
-        metrics.resets.inc();
+/// Where subscribers come in.
+pub struct Door {
+    pub current: Arc<Current>,
+    pub hub: Arc<Hub>,
+    pub auth: Arc<Auth>,
+    pub limits: Arc<Limits>,
+    pub metrics: Metrics,
+    /// From here on nobody new is let in.
+    pub finish: CancellationToken,
+}
+
+impl Door {
+    /// Lets one in, or gives the answer that says why not.
+    pub async fn admit(&self, ask: &Ask<'_>, stream: &Stream) -> Result<Admitted, Response> {
+        let cors = cors::fields(stream.cors.as_ref(), ask.fields.first("origin"));
+        match self.decide(ask, &stream.connections).await {
+            Ok(mut admitted) => {
+                admitted.fields.extend(cors);
+                Ok(admitted)
+            }
+            Err(refusal) => Err(cors::with(refusal.answer(ask, &stream.connections, &self.metrics), &cors)),
+        }
     }
-    Ok(Admitted { topics, cursor, greeting, retry, place })
+
+    async fn decide(&self, ask: &Ask<'_>, connections: &Connections) -> Result<Admitted, Refusal> {
+        if self.finish.is_cancelled() {
+            return Err(Refusal::Draining);
+        }
+        let identity = self.auth.subscriber(ask).await.map_err(Refusal::Denied)?;
+        let topics = Topics::of(ask.parameters("topic")).map_err(|error| Refusal::Topics(error.to_string()))?;
+        let topics = match &identity {
+            Some(identity) => {
+                topics.within(&identity.grants).map_err(|topic| Refusal::Denied(Denied::topic(&topic)))?
+            }
+            None => topics,
+        };
+        let place = Place::take(&self.metrics.connections, connections.max_per_pod)
+            .ok_or(Refusal::Full(connections.max_per_pod))?;
+        let counted = self.limits.subscriber(ask, identity.as_ref()).await.map_err(Refusal::Limited)?;
+        let head = self.hub.head().ok_or(Refusal::NotOpen)?;
+        let retry = jitter(connections.retry);
+        // The header is what a browser sends on a reconnect, and newer than what stands in its URL.
+        let last_event_id = ask.fields.first("last-event-id").map(Into::into);
+        let last_event_id = last_event_id.or_else(|| ask.parameters("lastEventId").next()).filter(|id| !id.is_empty());
+        let (cursor, greeting) = match last_event_id.as_deref().map(str::parse) {
+            None => (head, vec![encode::greeting(retry, head)]),
+            Some(Ok(cursor)) => (cursor, vec![encode::greeting(retry, cursor)]),
+            Some(Err(_)) => (head, vec![encode::greeting(retry, head), encode::reset(head.next())]),
+        };
+        self.metrics.opened(last_event_id.is_some());
+        if greeting.len() > 1 {
+            self.metrics.resets.inc();
+        }
+        let tie = Tie::new(identity, counted.lease, counted.pass);
+        Ok(Admitted { topics, cursor, greeting, retry, place, tie, fields: counted.fields })
+    }
 }
 
 impl Refusal {
     fn reason(&self) -> &'static str {
         match self {
             Self::Topics(_) => "topics",
+            Self::Denied(denied) => denied.reason(),
+            Self::Limited(limited) => limited.reason(),
             Self::Full(_) => "full",
             Self::NotOpen => "not_open",
             Self::Draining => "draining",
         }
     }
 
-    fn sentence(&self) -> String {
-        match self {
-            Self::Topics(why) => why.clone(),
+    fn answer(&self, ask: &Ask<'_>, connections: &Connections, metrics: &Metrics) -> Response {
+        metrics.connections_refused.with_label_values(&[self.reason()]).inc();
+        let sentence = match self {
+            Self::Topics(why) => return respond::problem(StatusCode::BAD_REQUEST, why),
+            Self::Denied(denied) => return denied.answer(),
+            Self::Limited(limited) => return limited.answer(ask),
             Self::Full(max) => format!("this node is full: it takes {max} subscribers"),
             Self::NotOpen => "the log is not open yet: the broker has not answered".into(),
             Self::Draining => "this node is about to stop; another one takes you".into(),
-        }
-    }
-
-    /// The answer. A browser's EventSource does not survive a status, so that it may get a stream that only
-    /// says when to come back.
-    pub fn answer(&self, ask: &Ask<'_>, connections: &Connections, metrics: &Metrics) -> Response {
-        metrics.connections_refused.with_label_values(&[self.reason()]).inc();
-        let sentence = self.sentence();
-        if let Self::Topics(_) = self {
-            return respond::problem(StatusCode::BAD_REQUEST, &sentence);
-        }
+        };
         let unavailable = respond::unavailable(&sentence);
-        match connections.refuse_with {
-            RefuseWith::Status => unavailable,
-            RefuseWith::Auto if !ask.by_event_source => unavailable,
-            RefuseWith::Auto | RefuseWith::Retry => {
-                let words = encode::farewell(jitter(connections.retry), &sentence);
-                let mut response = respond::stream(words.rest(encode::Framing::Plain, 0));
-                if let Some(after) = unavailable.headers().get(RETRY_AFTER) {
-                    response.headers_mut().insert(RETRY_AFTER, after.clone());
-                }
-                response
-            }
+        if !ask.survives_only_a_stream(connections.refuse_with) {
+            return unavailable;
         }
+        let mut response = come_back(jitter(connections.retry), &sentence);
+        if let Some(after) = unavailable.headers().get(RETRY_AFTER) {
+            response.headers_mut().insert(RETRY_AFTER, after.clone());
+        }
+        response
     }
+}
+
+/// An event stream that only says when to come back, and why.
+pub fn come_back(after: Duration, sentence: &str) -> Response {
+    respond::stream(encode::farewell(after, sentence).rest(encode::Framing::Plain, 0))
 }

@@ -5,6 +5,8 @@ use std::io;
 
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
+use super::fields::Fields;
+
 /// The largest head, in bytes.
 pub const MAX_HEAD: usize = 32 << 10;
 /// What a client begins with that knows that we speak HTTP/2 (RFC 9113, 3.4).
@@ -77,8 +79,8 @@ impl<'a> Get<'a> {
         Some(Self { path, query, chunked: request.version? == 1, fields })
     }
 
-    pub fn field(&self, name: &str) -> Option<&'a str> {
-        self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+    pub fn fields(&self) -> Fields<'_> {
+        Fields::Raw(&self.fields)
     }
 }
 
@@ -92,7 +94,7 @@ mod tests {
     fn a_plain_get_is_taken_over_and_nothing_else() {
         let get = Get::parse(b"GET /events?topic=a HTTP/1.1\r\nHost: x\r\nLAST-event-id: z-1\r\n\r\n").unwrap();
         assert_eq!((get.path, get.query, get.chunked), ("/events", "topic=a", true));
-        assert_eq!((get.field("last-event-id"), get.field("accept")), (Some("z-1"), None));
+        assert_eq!((get.fields().first("last-event-id"), get.fields().first("accept")), (Some("z-1"), None));
         assert!(!Get::parse(b"GET /events HTTP/1.0\r\n\r\n").unwrap().chunked);
         for other in [
             "POST /events HTTP/1.1\r\n\r\n",

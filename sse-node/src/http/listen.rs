@@ -12,6 +12,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::graceful::GracefulConnection,
 };
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -36,12 +37,24 @@ const STREAMS: u32 = 250;
 pub trait Handler: Send + Sync + 'static {
     fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Response> + Send;
 
-    /// Serves a connection's first request on the bare socket, if this is one for it: then it gives the
-    /// connection back as none.
-    fn take_over(&self, request: &Get<'_>, socket: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
+    /// Serves a connection's first request on the bare socket, if this is one for it.
+    fn take_over(
+        &self,
+        request: &Get<'_>,
+        socket: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Handover> + Send {
         let _ = (request, peer);
-        Some(socket)
+        async { Handover::Left(socket, None) }
     }
+}
+
+/// What became of a connection's first request.
+pub enum Handover {
+    /// It is served, or over.
+    Taken,
+    /// Hyper sees to the connection. Its first request may have got its answer already.
+    Left(TcpStream, Option<Response>),
 }
 
 /// Accepts until `finish` is cancelled; then keep-alive ends too, and connections close after their last answer.
@@ -90,13 +103,13 @@ async fn serve(mut socket: TcpStream, peer: SocketAddr, handler: Arc<impl Handle
         () = finish.cancelled() => return,
     };
     let Ok(Ok(Some(speaks))) = speaks else { return };
-    let left = match Get::parse(&bytes) {
-        Some(request) if speaks == Speaks::Http1 => handler.take_over(&request, socket, peer),
-        _ => Some(socket),
+    let handover = match Get::parse(&bytes) {
+        Some(request) if speaks == Speaks::Http1 => handler.take_over(&request, socket, peer).await,
+        _ => Handover::Left(socket, None),
     };
-    let Some(socket) = left else { return };
+    let Handover::Left(socket, answer) = handover else { return };
     // In a box: those who are taken over, which is most, need not have room for it.
-    Box::pin(converse(Rewind::new(bytes, socket), speaks, peer, handler, finish)).await;
+    Box::pin(converse(Rewind::new(bytes, socket), speaks, peer, handler, finish, answer)).await;
 }
 
 async fn serve_tls(
@@ -107,24 +120,34 @@ async fn serve_tls(
     finish: CancellationToken,
 ) {
     match timeout(HEAD, tls.accept(socket)).await {
-        Ok(Ok((stream, speaks))) => converse(stream, speaks, peer, handler, finish).await,
+        Ok(Ok((stream, speaks))) => converse(stream, speaks, peer, handler, finish, None).await,
         Ok(Err(error)) => debug!(%error, %peer, "no TLS came about"),
         Err(_) => {}
     }
 }
 
-/// Serves requests by way of hyper.
+/// Serves requests by way of hyper. The first may have its answer already.
 async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     io: S,
     speaks: Speaks,
     peer: SocketAddr,
     handler: Arc<impl Handler>,
     finish: CancellationToken,
+    answer: Option<Response>,
 ) {
     let io = TokioIo::new(io);
     let result = match speaks {
         Speaks::Http1 => {
-            let service = service_fn(|request| async { Ok::<_, Infallible>(handler.handle(request, peer).await) });
+            let answer = Mutex::new(answer);
+            let service = service_fn(|request| {
+                let answer = answer.lock().take();
+                async {
+                    Ok::<_, Infallible>(match answer {
+                        Some(answer) => answer,
+                        None => handler.handle(request, peer).await,
+                    })
+                }
+            });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)

@@ -1,9 +1,11 @@
 //! The three listeners: `public` for subscribers, `publish` for publishers, `admin` for whoever runs the node.
 //! `listen` is the loop they share, `first` how they tell what a connection speaks, `respond` the answers they
-//! share; `admit` is who may subscribe.
+//! share; `admit` is who may subscribe, `cors` which web pages may read.
 
 pub mod admin;
 pub mod admit;
+pub mod cors;
+pub mod fields;
 pub mod first;
 pub mod listen;
 pub mod public;

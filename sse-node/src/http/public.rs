@@ -8,10 +8,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     os::{fd::OwnedFd, unix},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -23,21 +20,21 @@ use hyper::{
     body::{Frame, Incoming},
     header::HeaderValue,
 };
-use ssefleet_crds::validated::Connections;
+use ssefleet_crds::{Stream, validated::Connections};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_util::{io::ReaderStream, sync::CancellationToken};
+use tokio_util::io::ReaderStream;
 
 use super::{
-    admit::{Admitted, Ask, Refusal, admit},
+    admit::{Admitted, Ask, Door},
+    cors::{self, Added},
+    fields::Fields,
     first::Get,
-    listen::Handler,
+    listen::{Handler, Handover},
     respond::{self, Response},
 };
 use crate::{
-    config::Current,
     encode::Framing,
-    fanout::{audience::Newcomer, hub::Hub, shard::Socket},
-    metrics::Metrics,
+    fanout::{audience::Newcomer, shard::Socket},
 };
 
 /// Between a shard and hyper lies no more than this, in bytes; what is not taken is not lost, but lags.
@@ -45,11 +42,7 @@ const PIPE: usize = 32 << 10;
 
 /// Answers subscribers.
 pub struct Public {
-    pub current: Arc<Current>,
-    pub hub: Arc<Hub>,
-    pub metrics: Metrics,
-    /// From here on nobody new is let in.
-    pub finish: CancellationToken,
+    pub door: Door,
     /// What this node is called, sent as `X-Sse-Node`.
     pub node: Option<HeaderValue>,
     /// Of the next connection.
@@ -58,46 +51,52 @@ pub struct Public {
 
 impl Handler for Public {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
-        let current = self.current.get();
+        let stream = self.door.current.get();
         match request.uri().path() {
-            path if path == current.path => match *request.method() {
-                Method::GET => self.subscribe(&request, peer, &current.connections),
-                Method::HEAD => self.signed(respond::stream(Bytes::new())),
-                ref other => respond::not_allowed(other, "GET, HEAD, OPTIONS"),
+            path if path == stream.path => match *request.method() {
+                Method::GET => self.subscribe(&request, peer, &stream).await,
+                ref other => {
+                    let field = |name| respond::header(request.headers(), name);
+                    let (cors, origin) = (stream.cors.as_ref(), field("origin"));
+                    let preflight = cors::preflight(cors, origin, field("access-control-request-method"));
+                    match (other, preflight) {
+                        (&Method::OPTIONS, Some(preflight)) => preflight,
+                        (&Method::HEAD, _) => {
+                            cors::with(self.signed(respond::stream(Bytes::new())), &cors::fields(cors, origin))
+                        }
+                        _ => respond::not_allowed(other, "GET, HEAD, OPTIONS"),
+                    }
+                }
             },
             "/health" => match *request.method() {
                 Method::GET | Method::HEAD => respond::text("text/plain", "ok\n"),
                 ref other => respond::not_allowed(other, "GET, HEAD, OPTIONS"),
             },
-            _ => respond::not_found(&format!("nothing is served here; the stream is at {}", current.path)),
+            _ => respond::not_found(&format!("nothing is served here; the stream is at {}", stream.path)),
         }
     }
 
-    fn take_over(&self, request: &Get<'_>, socket: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
-        let current = self.current.get();
-        if request.path != current.path {
-            return Some(socket);
+    async fn take_over(&self, request: &Get<'_>, socket: TcpStream, peer: SocketAddr) -> Handover {
+        let stream = self.door.current.get();
+        if request.path != stream.path {
+            return Handover::Left(socket, None);
         }
-        let ask = Ask::new(request.query, |name| request.field(name));
-        // Who is refused is told so by way of hyper.
-        let Ok(admitted) = self.admit(&ask, &current.connections) else { return Some(socket) };
-        let Ok(socket) = socket.into_std() else { return None };
-        keep_watch(&socket, &current.connections);
+        let ask = Ask { query: request.query, fields: request.fields(), peer };
+        let admitted = match self.door.admit(&ask, &stream).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return Handover::Left(socket, Some(refused)),
+        };
+        let Ok(socket) = socket.into_std() else { return Handover::Taken };
+        keep_watch(&socket, &stream.connections);
         let framing = if request.chunked { Framing::Chunked } else { Framing::Plain };
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        self.join(admitted, id, socket.into(), Some(peer), framing, self.head(id, framing));
-        None
+        let head = self.head(id, framing, &admitted.fields);
+        self.join(admitted, id, socket.into(), Some(peer), framing, head);
+        Handover::Taken
     }
 }
 
 impl Public {
-    fn admit(&self, ask: &Ask<'_>, connections: &Connections) -> Result<Admitted, Refusal> {
-        if self.finish.is_cancelled() {
-            return Err(Refusal::Draining);
-        }
-        admit(ask, connections, &self.hub, &self.metrics)
-    }
-
     fn join(
         &self,
         admitted: Admitted,
@@ -110,7 +109,7 @@ impl Public {
         for frame in &admitted.greeting {
             first.extend_from_slice(frame.bytes(framing));
         }
-        self.hub.join(Newcomer {
+        self.door.hub.join(Newcomer {
             id,
             sink: Socket::new(socket),
             peer,
@@ -120,11 +119,12 @@ impl Public {
             greeting: first.into(),
             retry: admitted.retry,
             place: admitted.place,
+            tie: admitted.tie,
         });
     }
 
     /// The head of an answer on the bare socket.
-    fn head(&self, id: u64, framing: Framing) -> Vec<u8> {
+    fn head(&self, id: u64, framing: Framing, added: &Added) -> Vec<u8> {
         let mut head = String::with_capacity(320);
         head.push_str("HTTP/1.1 200 OK\r\n");
         let mut field = |name: &str, value: &str| head.extend([name, ": ", value, "\r\n"]);
@@ -140,28 +140,32 @@ impl Public {
             field("x-sse-node", node);
         }
         field("x-sse-connection", &id.to_string());
+        for (name, value) in added {
+            field(name, value);
+        }
         head.push_str("\r\n");
         head.into_bytes()
     }
 
-    fn subscribe(&self, request: &Request<Incoming>, peer: SocketAddr, connections: &Connections) -> Response {
+    async fn subscribe(&self, request: &Request<Incoming>, peer: SocketAddr, stream: &Stream) -> Response {
         let query = request.uri().query().unwrap_or_default();
-        let ask = Ask::new(query, |name| respond::header(request.headers(), name));
-        let admitted = match self.admit(&ask, connections) {
+        let ask = Ask { query, fields: Fields::Map(request.headers()), peer };
+        let admitted = match self.door.admit(&ask, stream).await {
             Ok(admitted) => admitted,
-            Err(refusal) => return refusal.answer(&ask, connections, &self.metrics),
+            Err(refused) => return refused,
         };
         let Ok((ours, theirs)) = pair() else {
             return respond::problem(StatusCode::SERVICE_UNAVAILABLE, "this node has no file descriptor left");
         };
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let added = admitted.fields.clone();
         self.join(admitted, id, ours.into(), Some(peer), Framing::Plain, Vec::new());
         // Whatever goes wrong between the two ends is the end of the stream.
         let read = ReaderStream::new(theirs).take_while(|read| ready(read.is_ok())).filter_map(|read| ready(read.ok()));
         let body = StreamBody::new(read.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes))));
         let mut response = self.signed(respond::stream(Bytes::new()).map(|_| body.boxed_unsync()));
         response.headers_mut().insert("x-sse-connection", id.into());
-        response
+        cors::with(response, &added)
     }
 
     fn signed(&self, mut response: Response) -> Response {

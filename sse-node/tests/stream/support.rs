@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use sse_node::{Listeners, Stop, broker::Broker, http::tls::Tls};
+use sse_node::{Listeners, Setup, Stop, broker::Broker, http::tls::Tls};
 use ssefleet_crds::{Stream, manifest};
 use ssefleet_tests::sse::parser::{Event, Parser};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
@@ -32,6 +32,11 @@ pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
 
 const LOOPBACK: &str = "127.0.0.1";
 
+/// What a node serves, with no Secrets.
+pub fn setup(stream: Stream, broker: Arc<dyn Broker>) -> Setup {
+    Setup { stream, file: None, secrets: PathBuf::from("no-secrets"), broker, name: Some("node-0".into()) }
+}
+
 /// A node that runs in this process.
 pub struct Node {
     pub public: SocketAddr,
@@ -49,11 +54,11 @@ impl Node {
 
     /// One that follows a manifest.
     pub async fn start_from(file: PathBuf, stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        Self::begin(LOOPBACK, Some(file), None, stream, broker).await.ready().await
+        Self::start_as(Setup { file: Some(file), ..setup(stream, broker) }).await
     }
 
     pub async fn start_unready(stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        Self::begin(LOOPBACK, None, None, stream, broker).await
+        Self::begin(LOOPBACK, None, setup(stream, broker)).await
     }
 
     async fn ready(self) -> Self {
@@ -69,21 +74,20 @@ impl Node {
 
     /// One whose public listener speaks TLS.
     pub async fn start_with_tls(tls: Arc<Tls>, stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        Self::begin(LOOPBACK, None, Some(tls), stream, broker).await.ready().await
+        Self::begin(LOOPBACK, Some(tls), setup(stream, broker)).await.ready().await
     }
 
     /// One that is reached by another address than that of loopback.
     pub async fn start_at(address: &str, stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        Self::begin(address, None, None, stream, broker).await.ready().await
+        Self::begin(address, None, setup(stream, broker)).await.ready().await
     }
 
-    async fn begin(
-        address: &str,
-        file: Option<PathBuf>,
-        tls: Option<Arc<Tls>>,
-        stream: Stream,
-        broker: Arc<dyn Broker>,
-    ) -> Self {
+    /// One that is set up otherwise.
+    pub async fn start_as(setup: Setup) -> Self {
+        Self::begin(LOOPBACK, None, setup).await.ready().await
+    }
+
+    async fn begin(address: &str, tls: Option<Arc<Tls>>, setup: Setup) -> Self {
         let bind = async || TcpListener::bind((address, 0)).await.unwrap();
         let listeners = Listeners { public: bind().await, tls, publish: bind().await, admin: bind().await };
         let [public, publish, admin] =
@@ -91,7 +95,7 @@ impl Node {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stop = async { stopped.await.unwrap_or(Stop::Interrupted) };
-            sse_node::serve(stream, file, broker, Some("node-0".into()), listeners, stop).await.unwrap();
+            sse_node::serve(setup, listeners, stop).await.unwrap();
         });
         Self { public, publish, admin, stop: Some(stop), task }
     }

@@ -27,6 +27,7 @@ use super::{
     index::{Index, Key},
     page::Need,
     ring::{Entry, Ring},
+    tie::Tie,
     wheel::Wheel,
 };
 use crate::{
@@ -164,6 +165,9 @@ impl<S: Sink> Audience<S> {
     /// Ends a stream in order, with last words if there is room for them: the client comes back after `retry`.
     fn dismiss(&mut self, key: Key, why: Closed) {
         if let Some(subscriber) = self.get_mut(key) {
+            if let Some(tie) = &mut subscriber.tie {
+                tie.ending(why);
+            }
             let between_frames = match &subscriber.state {
                 State::Live => true,
                 State::Behind(behind) => behind.rest.is_empty(),
@@ -193,6 +197,15 @@ impl<S: Sink> Audience<S> {
             }
         }
         closed
+    }
+
+    /// Ends the streams of those whose tie is no longer good.
+    pub fn close_where(&mut self, is_over: &(dyn Fn(&Tie) -> bool + Send + Sync), why: Closed) {
+        let over = self.subscribers.iter().filter(|(_, subscriber)| subscriber.tie.as_deref().is_some_and(is_over));
+        let over: Vec<Key> = over.map(|(slot, subscriber)| key(slot, subscriber.generation)).collect();
+        for key in over {
+            self.dismiss(key, why);
+        }
     }
 
     /// The log has come further: perhaps as far as those are who have seen more of it elsewhere.

@@ -8,7 +8,7 @@ use prometheus::IntGauge;
 use crate::{
     encode::{Frame, Framing},
     event::Position,
-    fanout::{clock::Tick, page::Page, ring::Entry, topics::Topics},
+    fanout::{clock::Tick, page::Page, ring::Entry, tie::Tie, topics::Topics},
     metrics::Closed,
 };
 
@@ -61,6 +61,7 @@ pub struct Newcomer<S> {
     /// The `retry:` that it was told.
     pub retry: Duration,
     pub place: Place,
+    pub tie: Option<Box<Tie>>,
 }
 
 /// One subscriber of a shard.
@@ -88,6 +89,7 @@ pub(super) struct Subscriber<S> {
     pub retry: Duration,
     pub peer: Option<SocketAddr>,
     pub _place: Place,
+    pub tie: Option<Box<Tie>>,
 }
 
 /// Whether events go straight to the socket.
@@ -164,6 +166,7 @@ impl<S> Subscriber<S> {
             retry: newcomer.retry,
             peer: newcomer.peer,
             _place: newcomer.place,
+            tie: newcomer.tie,
         }
     }
 

@@ -120,6 +120,7 @@ impl World {
             greeting: encode::greeting(Duration::from_secs(3), cursor).rest(Framing::Plain, 0),
             retry: Duration::from_secs(3),
             place,
+            tie: None,
         };
         let key = self.audience.join(newcomer, self.now);
         self.readers.push(Reader { key, pipe, topics, cursor });

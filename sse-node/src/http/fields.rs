@@ -1,0 +1,50 @@
+//! The header fields of a request, whether a shard's raw path or hyper has read them.
+
+use hyper::HeaderMap;
+
+/// The header fields of a request. A value that is no text is as if it were not there.
+#[derive(Clone, Copy)]
+pub enum Fields<'a> {
+    Raw(&'a [(&'a str, &'a str)]),
+    Map(&'a HeaderMap),
+}
+
+impl<'a> Fields<'a> {
+    /// The values of all lines of a field, in order.
+    pub fn all(self, name: &str) -> Vec<&'a str> {
+        match self {
+            Self::Raw(fields) => {
+                fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| *value).collect()
+            }
+            Self::Map(map) => map.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect(),
+        }
+    }
+
+    /// The value of the first line of a field.
+    pub fn first(self, name: &str) -> Option<&'a str> {
+        match self {
+            Self::Raw(fields) => {
+                fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+            }
+            Self::Map(map) => map.get(name).and_then(|value| value.to_str().ok()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_fields_are_read_alike() {
+        let raw = [("Cookie", "a=1"), ("X-Other", "x"), ("cookie", "b=2")];
+        let mut map = HeaderMap::new();
+        for (name, value) in raw {
+            map.append(name, value.parse().unwrap());
+        }
+        for fields in [Fields::Raw(&raw), Fields::Map(&map)] {
+            assert_eq!(fields.all("COOKIE"), ["a=1", "b=2"]);
+            assert_eq!((fields.first("x-other"), fields.first("host")), (Some("x"), None));
+        }
+    }
+}

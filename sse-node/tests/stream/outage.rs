@@ -10,7 +10,7 @@ use sse_node::broker::{
 };
 use ssefleet_tests::redis::Server;
 
-use crate::support::{Node, stream};
+use crate::support::{Node, eventually, stream};
 
 fn broker(url: String) -> Arc<Redis> {
     Arc::new(Redis::new(
@@ -89,6 +89,10 @@ async fn what_is_published_on_the_channel_reaches_every_connection_and_is_not_ke
     let server = Server::start().await;
     let nodes = [node(&server).await, node(&server).await];
     let id = nodes[0].publish(json!({"data": "before"})).await.remove(0);
+    // One who has seen more than the node has would still be waiting for the log.
+    let position = format!("\"position\":\"{id}\"");
+    eventually("the other node has it", async || nodes[1].get(nodes[1].admin, "/stats").await.1.contains(&position))
+        .await;
     let mut readers = [nodes[0].resume("/events", &id).await, nodes[1].resume("/events?topic=a", &id).await];
     // It answers how many listen.
     while server.command(&["PUBLISH", "sse-broadcast", "hello\nid: forged"]).await != "2" {

@@ -20,6 +20,7 @@ use ssefleet_crds::{
 use tracing::{info, warn};
 
 use crate::{
+    auth::Auth,
     broker::{
         Broker, Retention,
         memory::Memory,
@@ -144,7 +145,7 @@ impl Current {
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows the manifest for ever. One that is bad changes nothing.
-pub async fn watch(file: PathBuf, current: Arc<Current>, hub: Arc<Hub>) {
+pub async fn watch(file: PathBuf, current: Arc<Current>, hub: Arc<Hub>, auth: Arc<Auth>) {
     let mut known = std::fs::read(&file).ok();
     loop {
         tokio::time::sleep(LOOK).await;
@@ -158,6 +159,7 @@ pub async fn watch(file: PathBuf, current: Arc<Current>, hub: Arc<Hub>) {
                 current.change(stream);
                 let stream = current.get();
                 hub.reconfigure(&stream.history, &stream.connections);
+                auth.reconfigure(&stream.auth);
             }
             Err(error) => {
                 warn!(%error, "the manifest has changed and can't be used: the one before still holds");

@@ -137,6 +137,11 @@ pub fn reset(next: Position) -> Frame {
     Frame::new(&format!("id: {id}\nevent: reset\ndata: {{\"reason\":\"the log began anew\"}}\n\n"))
 }
 
+/// The token that let this subscriber in is good for so long; its place in the log is `at`.
+pub fn token_expiring(at: Position, seconds: u64) -> Frame {
+    Frame::new(&format!("id: {at}\nevent: token-expiring\ndata: {{\"expiresIn\":{seconds}}}\n\n"))
+}
+
 fn data(frame: &mut String, data: &str) {
     let mut rest = data;
     loop {
@@ -189,6 +194,8 @@ mod tests {
         assert_eq!(text(&broadcast("a\r\nid: forged\n\nb")), "data: a\ndata: id: forged\ndata: \ndata: b\n\n");
         assert_eq!(text(&broadcast("a\0b")), "data: a\u{fffd}b\n\n");
         let gap = gap(Missed::Expired(3), at);
+        let expiring = token_expiring(at, 30);
+        assert_eq!(text(&expiring), "id: z-7\nevent: token-expiring\ndata: {\"expiresIn\":30}\n\n");
         assert_eq!(text(&gap), "id: z-6\nevent: gap\ndata: {\"missed\":3,\"reason\":\"expired\"}\n\n");
     }
 

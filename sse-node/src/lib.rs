@@ -79,26 +79,29 @@ pub enum ServeError {
 
 /// Serves until `stop` resolves, or the admin port asks for it, and the drain is over.
 pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output = Stop>) -> Result<(), ServeError> {
-    let Setup { stream, file, secrets: _, broker, name } = setup;
+    let Setup { stream, file, secrets, broker, name } = setup;
     let metrics = Metrics::new()?;
     let drain = Arc::new(Drain::default());
     let hub = Hub::start(broker, &stream.history, &stream.connections, metrics.clone());
     let hub = Arc::new(hub.map_err(ServeError::Shards)?);
+    let auth = Arc::new(Auth::new(&stream.auth, secrets, metrics.clone()));
     let current = Current::new(stream);
     let finish = CancellationToken::new();
     let door = Door {
         current: current.clone(),
         hub: hub.clone(),
-        auth: Arc::new(Auth::default()),
+        auth: auth.clone(),
         limits: Arc::new(Limits::default()),
         metrics: metrics.clone(),
         finish: finish.clone(),
     };
     let public = Public { door, node: name.and_then(|name| HeaderValue::from_str(&name).ok()), ids: 1.into() };
-    let publish = Publish { current: current.clone(), hub: hub.clone(), metrics: metrics.clone() };
+    let publish =
+        Publish { current: current.clone(), hub: hub.clone(), auth: auth.clone(), metrics: metrics.clone() };
     let admin = Admin {
         current: current.clone(),
         hub: hub.clone(),
+        auth: auth.clone(),
         drain: drain.clone(),
         metrics: metrics.clone(),
         errors: 0.into(),
@@ -114,12 +117,14 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         let hub = hub.clone();
         tasks.spawn(async move { hub.age().await });
     }
+    tasks.spawn(auth.clone().follow_keys(hub.clone()));
+    tasks.spawn(auth.clone().follow_revocations(hub.clone()));
     if let Some(channel) = current.get().broadcast_channel.clone() {
         let (hub, max_bytes) = (hub.clone(), current.get().history.max_event_bytes);
         tasks.spawn(async move { hub.relay(&channel, max_bytes).await });
     }
     if let Some(file) = file {
-        tasks.spawn(config::watch(file, current.clone(), hub.clone()));
+        tasks.spawn(config::watch(file, current.clone(), hub.clone(), auth.clone()));
     }
     if let Some(tls) = listeners.tls.clone() {
         tasks.spawn(async move { tls.watch().await });

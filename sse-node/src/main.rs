@@ -53,7 +53,7 @@ struct Serve {
     /// Where subscribers connect.
     #[arg(long, env = "SSEFLEET_PUBLIC", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     public: SocketAddr,
-    /// Where publishers connect. Whoever reaches this address may publish.
+    /// Where publishers connect. Without spec.auth.publish, whoever reaches this address may publish.
     #[arg(long, env = "SSEFLEET_PUBLISH", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     publish: SocketAddr,
     /// Probes, metrics and figures.
@@ -137,9 +137,15 @@ async fn run(serve: Serve) -> Result<(), Failed> {
         subscribe = format!("{scheme}://{}{}", serve.public, stream.path),
         publish = format!("http://{}/publish", serve.publish),
         admin = format!("http://{}/stats", serve.admin),
-        "serving {}/{}; anyone who reaches the publish address may publish",
+        "serving {}/{}; {}; {}",
         stream.namespace,
         stream.name,
+        if stream.auth.jwt.is_some() { "subscribers need a token" } else { "anyone may subscribe" },
+        if stream.auth.publish.is_some() {
+            "publishers need a token"
+        } else {
+            "anyone who reaches the publish address may publish (spec.auth.publish is not set)"
+        },
     );
     let setup = Setup { stream, file: Some(serve.file), secrets: serve.secrets_dir, broker, name: serve.node };
     sse_node::serve(setup, listeners, stop).await.map_err(|error| Failed::Running(error.to_string()))

@@ -17,6 +17,10 @@ pub struct Inner {
     pub connections_resumed: IntCounter,
     pub connections_closed: IntCounterVec,
     pub connections_refused: IntCounterVec,
+    pub auth_keys_useless: IntGauge,
+    pub jwks_fetches: IntCounterVec,
+    pub jwks_stale: IntGauge,
+    pub revocations: IntGauge,
     pub events_published: IntCounter,
     pub publish_refused: IntCounterVec,
     pub publish_replayed: IntCounter,
@@ -47,6 +51,10 @@ pub enum Closed {
     MaxAge,
     Stale,
     Lagging,
+    TokenExpired,
+    Revoked,
+    /// The key that its token was signed with is no longer there.
+    KeyRemoved,
 }
 
 impl Closed {
@@ -59,6 +67,9 @@ impl Closed {
             Self::MaxAge => "max_age",
             Self::Stale => "stale",
             Self::Lagging => "lagging",
+            Self::TokenExpired => "token_expired",
+            Self::Revoked => "revoked",
+            Self::KeyRemoved => "key_removed",
         }
     }
 
@@ -70,6 +81,9 @@ impl Closed {
             Self::MaxAge => "this connection is old enough; reconnect",
             Self::Stale => "this connection has taken nothing for too long",
             Self::Lagging => "this connection lags too far; reconnect and go on from your last event id",
+            Self::TokenExpired => "the token has expired; come back with a new one",
+            Self::Revoked => "the token has been revoked",
+            Self::KeyRemoved => "what let you in is no longer good; come back with a new token",
         }
     }
 }
@@ -106,6 +120,10 @@ impl Metrics {
             connections_resumed: counter("connections_resumed_total", "Streams begun with a last event id")?,
             connections_closed: by("reason", "connections_closed_total", "Streams ended, by reason")?,
             connections_refused: by("reason", "connections_refused_total", "Subscriptions refused, by reason")?,
+            auth_keys_useless: gauge("auth_keys_useless", "Keys of spec.auth that can't be used: see the log")?,
+            jwks_fetches: by("outcome", "jwks_fetches_total", "Fetches of JSON Web Key Sets, by outcome")?,
+            jwks_stale: gauge("jwks_stale", "Key sets whose last fetch failed: the keys known hold for a day")?,
+            revocations: gauge("revocations", "Revocations that hold")?,
             events_published: counter("events_published_total", "Events taken into the log by way of this node")?,
             publish_refused: by("reason", "publish_refused_total", "Publications refused, by reason")?,
             publish_replayed: counter("publish_replayed_total", "Publications that the log had already, by their key")?,
@@ -127,6 +145,9 @@ impl Metrics {
         // What has not happened yet is told as 0.
         metrics.skipped(SlowConsumer::SkipToLatest, 0);
         metrics.skipped(SlowConsumer::LatestPerTopic, 0);
+        for outcome in ["ok", "failed"] {
+            metrics.jwks_fetches.with_label_values(&[outcome]).inc_by(0);
+        }
         Ok(metrics)
     }
 

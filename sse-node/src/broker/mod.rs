@@ -9,11 +9,13 @@ pub mod clock;
 pub mod memory;
 pub mod redis;
 pub mod retention;
+pub mod revocation;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use self::revocation::{Found, Mark, Revocation};
 pub use self::retention::Retention;
 use crate::event::{Event, NewEvent, Position};
 
@@ -36,6 +38,12 @@ pub trait Broker: Send + Sync {
 
     /// Changes how much is kept, from now on.
     fn retain(&self, retention: Retention);
+
+    /// Adds a revocation. When it answers, every node that asks gets it.
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, Result<(), BrokerError>>;
+
+    /// The revocations that came after a mark; with the first mark, all.
+    fn revocations<'a>(&'a self, after: &'a Mark) -> BoxFuture<'a, Result<Found, BrokerError>>;
 
     /// Messages of up to `max_bytes` that others send on a channel, for every connection and kept nowhere.
     /// None if this broker has no channels.
@@ -113,6 +121,8 @@ pub enum BrokerError {
     Refused(#[source] ::redis::RedisError),
     #[error("Redis has no memory left for more events: raise its memory limit or lower history.maxEvents")]
     Full,
+    #[error("there are {} revocations, and no room for more: wait until some are over", revocation::MOST)]
+    ManyRevocations,
     #[error("what lies in Redis under {key} is not a log of ours: {why}")]
     NotOurs { key: String, why: String },
     #[error("the secret {path} can't be read: {error}")]

@@ -8,6 +8,7 @@ pub mod audience;
 pub mod clock;
 pub mod hub;
 pub mod index;
+pub mod lapse;
 pub mod mailbox;
 pub mod page;
 pub mod replay;

@@ -8,14 +8,18 @@ use std::{
     },
 };
 
+use http_body_util::{BodyExt, Limited};
 use hyper::{Method, Request, StatusCode, body::Incoming};
 use serde_json::{Value, json};
+use tracing::warn;
 
 use super::{
     listen::Handler,
     respond::{self, Response},
+    revoke,
 };
 use crate::{
+    auth::Auth,
     config::Current,
     drain::Drain,
     fanout::{
@@ -32,6 +36,7 @@ const PAGE: (usize, usize) = (1000, 100);
 pub struct Admin {
     pub current: Arc<Current>,
     pub hub: Arc<Hub>,
+    pub auth: Arc<Auth>,
     pub drain: Arc<Drain>,
     pub metrics: Metrics,
     /// Errors since the start, by this listener's reckoning, for `/stats`.
@@ -43,7 +48,8 @@ impl Handler for Admin {
         let path = request.uri().path();
         match (request.method(), path) {
             (&Method::POST, "/drain") => self.drain(&request),
-            (method, "/drain") => respond::not_allowed(method, "POST, OPTIONS"),
+            (&Method::POST, "/revoke") => self.revoke(request).await,
+            (method, "/drain" | "/revoke") => respond::not_allowed(method, "POST, OPTIONS"),
             (&Method::GET | &Method::HEAD, _) => match path {
                 "/healthz" => respond::text("text/plain", "ok\n"),
                 "/readyz" => self.ready(),
@@ -56,7 +62,7 @@ impl Handler for Admin {
                 },
                 "/stats" => respond::json(&self.stats()),
                 "/connections" => self.connections(request.uri().query().unwrap_or_default()).await,
-                _ => respond::not_found("there are /healthz, /readyz, /metrics, /stats, /connections and POST /drain"),
+                _ => respond::not_found("there are /healthz, /readyz, /metrics, /stats, /connections, POST /drain and POST /revoke"),
             },
             (method, _) => respond::not_allowed(method, "GET, HEAD, OPTIONS"),
         }
@@ -77,14 +83,33 @@ impl Admin {
     }
 
     fn drain(&self, request: &Request<Incoming>) -> Response {
-        // A page in some browser that reaches this port must not end the node.
-        if ["origin", "sec-fetch-site"].iter().any(|name| request.headers().contains_key(*name)) {
-            return respond::problem(StatusCode::FORBIDDEN, "this is not for web pages");
+        if is_of_a_page(request) {
+            return not_for_pages();
         }
         self.drain.ask();
         let mut response = respond::json(&json!({"draining": self.metrics.connections.get()}));
         *response.status_mut() = StatusCode::ACCEPTED;
         response
+    }
+
+    async fn revoke(&self, request: Request<Incoming>) -> Response {
+        if is_of_a_page(&request) {
+            return not_for_pages();
+        }
+        let Ok(body) = Limited::new(request.into_body(), revoke::MAX_BODY).collect().await else {
+            return respond::problem(StatusCode::BAD_REQUEST, "the body broke off, or is too large");
+        };
+        let revocation = match revoke::read(&body.to_bytes()) {
+            Ok(revocation) => revocation,
+            Err(why) => return respond::problem(StatusCode::BAD_REQUEST, &why),
+        };
+        match self.auth.revoke(&self.hub, &revocation).await {
+            Ok(()) => respond::json(&revoke::told(&revocation)),
+            Err(error) => {
+                warn!(%error, "a revocation was not stored");
+                respond::unavailable("the revocation is not stored, and holds nowhere: try again")
+            }
+        }
     }
 
     fn stats(&self) -> Value {
@@ -140,6 +165,7 @@ impl Admin {
         json!({
             "id": row.id,
             "peer": row.peer,
+            "subject": row.subject.as_deref(),
             "created": clock.timestamp(row.created).to_string(),
             "lastWrite": clock.timestamp(row.written).to_string(),
             "events": row.events,
@@ -149,4 +175,13 @@ impl Admin {
             "blocked": row.blocked,
         })
     }
+}
+
+/// A page in some browser that reaches this port must not end the node, nor anyone's stream.
+fn is_of_a_page(request: &Request<Incoming>) -> bool {
+    ["origin", "sec-fetch-site"].iter().any(|name| request.headers().contains_key(*name))
+}
+
+fn not_for_pages() -> Response {
+    respond::problem(StatusCode::FORBIDDEN, "this is not for web pages")
 }

@@ -11,5 +11,6 @@ pub mod listen;
 pub mod public;
 pub mod publish;
 pub mod respond;
+mod revoke;
 mod rewind;
 pub mod tls;

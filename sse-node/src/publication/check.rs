@@ -19,8 +19,8 @@ pub fn check(at: Place, new: NewEvent, max_event_bytes: usize) -> Result<NewEven
         if event.contains(['\r', '\n', '\0']) {
             return bad("event may not hold CR, LF or NUL");
         }
-        if matches!(event.as_str(), "gap" | "reset") {
-            return bad("event may not be gap or reset: those are the fleet's own words for lost events");
+        if matches!(event.as_str(), "gap" | "reset" | "token-expiring") {
+            return bad("event may not be gap, reset or token-expiring: those are the fleet's own words");
         }
     }
     if new.data.contains('\0') {

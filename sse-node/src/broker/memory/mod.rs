@@ -8,7 +8,11 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use self::{log::Log, once::Memo};
-use super::{Appended, Broadcasts, Broker, BrokerError, Extent, Once, Retention, Tail, Tailed, clock::Clock};
+use super::{
+    Appended, Broadcasts, Broker, BrokerError, Extent, Once, Retention, Tail, Tailed,
+    clock::Clock,
+    revocation::{Found, MOST, Mark, Revocation},
+};
 use crate::event::{Event, NewEvent, Position};
 
 /// Events read at a time.
@@ -25,6 +29,7 @@ pub struct Memory {
 struct Kept {
     log: Log,
     memo: Memo,
+    revocations: Vec<Revocation>,
 }
 
 impl Memory {
@@ -34,7 +39,7 @@ impl Memory {
 
     pub fn with_clock(retention: Retention, clock: Clock) -> Self {
         let begin = Position::new(clock.now(), 0);
-        let kept = Kept { log: Log::new(begin, retention), memo: Memo::default() };
+        let kept = Kept { log: Log::new(begin, retention), memo: Memo::default(), revocations: Vec::new() };
         Self { kept: Mutex::new(kept), last: watch::Sender::new(begin), clock }
     }
 
@@ -68,7 +73,7 @@ impl Broker for Memory {
 
     fn append_once(&self, once: Once, batch: Vec<NewEvent>) -> BoxFuture<'_, Result<Appended, BrokerError>> {
         let mut kept = self.kept.lock();
-        let Kept { log, memo } = &mut *kept;
+        let Kept { log, memo, .. } = &mut *kept;
         let now = self.clock.now();
         let appended = memo.recall(&once, now).unwrap_or_else(|| {
             let positions = self.push(log, batch);
@@ -89,6 +94,26 @@ impl Broker for Memory {
 
     fn retain(&self, retention: Retention) {
         self.kept.lock().log.retain(retention, self.clock.now());
+    }
+
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, Result<(), BrokerError>> {
+        let mut kept = self.kept.lock();
+        let added = if kept.revocations.len() < MOST {
+            kept.revocations.push(revocation.clone());
+            Ok(())
+        } else {
+            Err(BrokerError::ManyRevocations)
+        };
+        Box::pin(async move { added })
+    }
+
+    /// A mark is how many there were.
+    fn revocations<'a>(&'a self, after: &'a Mark) -> BoxFuture<'a, Result<Found, BrokerError>> {
+        let kept = self.kept.lock();
+        let known = after.0.parse().unwrap_or(0);
+        let revocations = kept.revocations.get(known..).unwrap_or_default().to_vec();
+        let found = Found { revocations, mark: Mark(kept.revocations.len().to_string()), lost: false };
+        Box::pin(async move { Ok(found) })
     }
 
     fn broadcasts(&self, _: &str, _: usize) -> Option<Box<dyn Broadcasts + '_>> {

@@ -10,6 +10,7 @@ mod broadcast;
 mod entry;
 mod follow;
 mod link;
+mod revocations;
 mod trim;
 
 use std::{sync::LazyLock, time::Duration};
@@ -22,7 +23,11 @@ use redis::{RedisError, Script, aio::MultiplexedConnection, streams::StreamRange
 use tokio::time::Instant;
 
 use self::{broadcast::Listener, follow::Follower};
-use super::{Appended, Broadcasts, Broker, BrokerError, Extent, Once, Retention, Tail, clock::Clock};
+use super::{
+    Appended, Broadcasts, Broker, BrokerError, Extent, Once, Retention, Tail,
+    clock::Clock,
+    revocation::{Found, Mark, Revocation},
+};
 use crate::event::{Event, NewEvent, Position};
 
 static OPEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("open.lua")));
@@ -119,6 +124,14 @@ impl Broker for Redis {
 
     fn retain(&self, retention: Retention) {
         *self.retention.write() = retention;
+    }
+
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(self.add_revocation(revocation))
+    }
+
+    fn revocations<'a>(&'a self, after: &'a Mark) -> BoxFuture<'a, Result<Found, BrokerError>> {
+        Box::pin(self.revocations_after(after))
     }
 
     fn broadcasts(&self, channel: &str, max_bytes: usize) -> Option<Box<dyn Broadcasts + '_>> {

@@ -1,6 +1,6 @@
 //! What `/connections` tells of a shard's subscribers.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use super::{Audience, Sink, State};
 use crate::fanout::{clock::Tick, index::Key};
@@ -24,6 +24,8 @@ pub struct Filter {
 pub struct Row {
     pub id: u64,
     pub peer: Option<SocketAddr>,
+    /// Of its token.
+    pub subject: Option<Arc<str>>,
     pub created: Tick,
     /// The last time that the socket took something.
     pub written: Tick,
@@ -76,6 +78,7 @@ impl<S: Sink> Audience<S> {
         Some(Row {
             id: subscriber.id,
             peer: subscriber.peer,
+            subject: subscriber.tie.as_ref().and_then(|tie| tie.identity.as_ref()?.subject.clone()),
             created: subscriber.created,
             written: subscriber.written,
             events: subscriber.events,

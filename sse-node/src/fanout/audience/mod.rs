@@ -142,7 +142,7 @@ impl<S: Sink> Audience<S> {
         let subscriber = Subscriber::new(newcomer, generation, now, self.timing.max_age);
         let key = key(self.subscribers.vacant_key(), generation);
         self.index.join(key, &subscriber.topics);
-        let due = now.after(self.timing.heartbeat).min(subscriber.expires);
+        let due = now.after(self.timing.heartbeat).min(subscriber.deadline());
         self.subscribers.insert(subscriber);
         self.look_at(key, due);
         self.queue(key);

@@ -8,7 +8,7 @@ use prometheus::IntGauge;
 use crate::{
     encode::{Frame, Framing},
     event::Position,
-    fanout::{clock::Tick, page::Page, ring::Entry, tie::Tie, topics::Topics},
+    fanout::{clock::Tick, lapse::Lapse, page::Page, ring::Entry, tie::Tie, topics::Topics},
     metrics::Closed,
 };
 
@@ -147,6 +147,15 @@ impl<S> Subscriber<S> {
         let age = f64::from(max_age) * (0.9 + fastrand::f64() * 0.2);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of the same range as max_age")]
         let age = age as u32;
+        let mut expires = now.after(age);
+        let mut tie = newcomer.tie;
+        if let Some(tie) = &mut tie
+            && let Some(lasts) = tie.identity.as_ref().and_then(|identity| identity.lasts)
+        {
+            let lapse = Lapse::of(lasts, now);
+            tie.lapse = Some(lapse);
+            expires = expires.min(lapse.closes);
+        }
         Self {
             id: newcomer.id,
             generation,
@@ -158,7 +167,7 @@ impl<S> Subscriber<S> {
             told: newcomer.cursor.seq,
             created: now,
             written: now,
-            expires: now.after(age),
+            expires,
             due: Tick(u32::MAX),
             listed: false,
             events: 0,
@@ -166,12 +175,24 @@ impl<S> Subscriber<S> {
             retry: newcomer.retry,
             peer: newcomer.peer,
             _place: newcomer.place,
-            tie: newcomer.tie,
+            tie,
         }
     }
 
     pub fn is_live(&self) -> bool {
         matches!(self.state, State::Live)
+    }
+
+    /// When the end of its token comes near, or time ends the stream.
+    pub fn deadline(&self) -> Tick {
+        let warns = self.tie.as_ref().and_then(|tie| tie.lapse?.warns);
+        warns.map_or(self.expires, |warns| warns.min(self.expires))
+    }
+
+    /// Why time ends the stream.
+    pub fn why_over(&self) -> Closed {
+        let lapsed = self.tie.as_ref().and_then(|tie| tie.lapse).is_some_and(|lapse| lapse.closes <= self.expires);
+        if lapsed { Closed::TokenExpired } else { Closed::MaxAge }
     }
 }
 

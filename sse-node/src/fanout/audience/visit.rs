@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use ssefleet_crds::connections::SlowConsumer;
 
-use super::{Audience, Behind, Sink, State, subscriber::put};
+use super::{Audience, Behind, Sink, State, Subscriber, subscriber::put};
 use crate::{
-    encode,
+    encode::{self, Frame},
     event::Position,
     fanout::{clock::Tick, index::Key},
     metrics::Closed,
@@ -25,7 +25,10 @@ impl<S: Sink> Audience<S> {
                 continue;
             }
             match self.visit(key, now) {
-                Ok(Some(next)) => self.look_at(key, next),
+                Ok(Some(next)) => {
+                    let deadline = self.get(key).map_or(next, Subscriber::deadline);
+                    self.look_at(key, next.min(deadline).max(now.after(1)));
+                }
                 Ok(None) => {}
                 Err(why) => self.dismiss(key, why),
             }
@@ -56,8 +59,14 @@ impl<S: Sink> Audience<S> {
         let (timing, dispatched) = (self.timing, self.dispatched);
         let Some(subscriber) = self.get_mut(key) else { return Ok(None) };
         if now >= subscriber.expires {
-            return Err(Closed::MaxAge);
+            return Err(subscriber.why_over());
         }
+        if let Some(lapse) = subscriber.tie.as_ref().and_then(|tie| tie.lapse)
+            && lapse.warns.is_some_and(|warns| now >= warns)
+        {
+            self.warn(key, lapse.seconds_left(now), now)?;
+        }
+        let Some(subscriber) = self.get_mut(key) else { return Ok(None) };
         if let State::Behind(behind) = &subscriber.state {
             if behind.blocked {
                 if now.since(subscriber.written) >= timing.stale_after {
@@ -81,14 +90,42 @@ impl<S: Sink> Audience<S> {
             self.beat(key, moved.then_some(position), now)?;
         }
         let Some(subscriber) = self.get(key) else { return Ok(None) };
-        Ok(Some(subscriber.written.after(timing.heartbeat).min(subscriber.expires)))
+        Ok(Some(subscriber.written.after(timing.heartbeat)))
+    }
+
+    /// Says that the token is about to end; or, to one who is behind, when what was begun is written.
+    fn warn(&mut self, key: Key, seconds: u64, now: Tick) -> Result<(), Closed> {
+        let dispatched = self.dispatched;
+        let Some(subscriber) = self.get_mut(key) else { return Ok(()) };
+        let live = Position { seq: dispatched.seq.max(subscriber.seen), ..dispatched };
+        let is_told = match &mut subscriber.state {
+            State::Live => {
+                self.say(key, &encode::token_expiring(live, seconds), Some(live), now)?;
+                true
+            }
+            State::Behind(behind) if behind.word.is_none() => {
+                behind.word = Some(encode::token_expiring(behind.cursor, seconds));
+                subscriber.told = behind.cursor.seq;
+                true
+            }
+            // After the word that it is about to get.
+            State::Behind(_) => false,
+        };
+        if is_told && let Some(lapse) = self.get_mut(key).and_then(|subscriber| subscriber.tie.as_mut()?.lapse.as_mut()) {
+            lapse.warns = None;
+        }
+        Ok(())
     }
 
     /// A sign of life, with the position if it is news to the client.
     fn beat(&mut self, key: Key, position: Option<Position>, now: Tick) -> Result<(), Closed> {
+        self.say(key, &encode::heartbeat(position), position, now)
+    }
+
+    /// Writes something that has no place in the log, to one who is between two frames.
+    fn say(&mut self, key: Key, frame: &Frame, position: Option<Position>, now: Tick) -> Result<(), Closed> {
         let dispatched = self.dispatched;
         let Some(subscriber) = self.get_mut(key) else { return Ok(()) };
-        let frame = encode::heartbeat(position);
         let text = frame.bytes(subscriber.framing);
         let taken = put(&mut subscriber.sink, text)?;
         subscriber.bytes += taken as u64;

@@ -5,12 +5,13 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::{
     StatusCode,
     body::Frame,
-    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::{Map, Value, json};
 use tracing::warn;
 
 use crate::{
+    auth::Denied,
     broker::BrokerError,
     event::Position,
     http::respond::{self, Response},
@@ -92,11 +93,13 @@ pub struct Refusal {
     error: String,
     /// Further members of the problem.
     more: Map<String, Value>,
+    /// What one who is not let in has to show, RFC 6750 3.
+    challenge: Option<HeaderValue>,
 }
 
 impl Refusal {
     fn new(reason: &'static str, status: StatusCode, error: impl Into<String>) -> Self {
-        Self { reason, status, error: error.into(), more: Map::new() }
+        Self { reason, status, error: error.into(), more: Map::new(), challenge: None }
     }
 
     pub fn body_too_large(limit: usize) -> Self {
@@ -146,6 +149,9 @@ impl Refusal {
             // A little different for each, so that those who are refused together do not come back together.
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(fastrand::u16(1..=5)));
         }
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
         response
     }
 }
@@ -156,6 +162,13 @@ impl From<Refused> for Refusal {
             Refused::TooLarge { .. } => Self::new("too_large", StatusCode::PAYLOAD_TOO_LARGE, refused.to_string()),
             _ => Self::new("bad_event", StatusCode::BAD_REQUEST, refused.to_string()),
         }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let challenge = Some(denied.challenge());
+        Self { challenge, ..Self::new(denied.reason(), denied.status(), denied.sentence()) }
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     respond::{self, Response},
 };
 use crate::{
+    auth::Auth,
     broker::{Appended, BrokerError},
     config::Current,
     event::Position,
@@ -33,6 +34,7 @@ const MAX_BODY: usize = 8 << 20;
 pub struct Publish {
     pub current: Arc<Current>,
     pub hub: Arc<Hub>,
+    pub auth: Arc<Auth>,
     pub metrics: Metrics,
 }
 
@@ -52,10 +54,11 @@ impl Handler for Publish {
 
 impl Publish {
     async fn publish(&self, headers: &HeaderMap, query: Option<&str>, body: Incoming) -> Result<Response, Refusal> {
+        let publisher = self.auth.publisher(headers, query.unwrap_or_default()).await?;
         let key = Key::read(headers)?;
         let head = Head::read(headers, query, self.current.get().history.max_event_bytes)?;
         if head.is_lines() && key.is_none() {
-            let ids = stream::store(self, &head, body).await?;
+            let ids = stream::store(self, &publisher, &head, body).await?;
             return Ok(ids.answer());
         }
         let limit = MAX_BODY.max(head.longest());
@@ -65,6 +68,7 @@ impl Publish {
             Err(error) => return Err(Refusal::broken_off(&error)),
         };
         let publication = head.events(&body)?;
+        publication.events.iter().try_for_each(|event| publisher.may(&event.topic))?;
         let (positions, replayed) = self.store(key, publication).await?;
         Ok(if replayed { answer::replayed(&positions) } else { answer::stored(&positions) })
     }

@@ -11,6 +11,7 @@ use super::{
     lines::{Cut, Lines},
 };
 use crate::{
+    auth::Publisher,
     broker::BrokerError,
     event::{NewEvent, Position},
     publication::{Head, Refused},
@@ -22,8 +23,13 @@ const LINES: usize = 256;
 const BYTES: usize = 1 << 20;
 
 /// Stores what comes, and says where; or what went wrong, once all before it is stored.
-pub async fn store(publish: &Publish, head: &Head<'_>, mut body: Incoming) -> Result<Ids, Refusal> {
-    let mut next = Batch::new(head);
+pub async fn store(
+    publish: &Publish,
+    publisher: &Publisher,
+    head: &Head<'_>,
+    mut body: Incoming,
+) -> Result<Ids, Refusal> {
+    let mut next = Batch::new(publisher, head);
     let (mut under_way, mut first_line): (Option<Append>, usize) = (None, 0);
     let mut ids = Ids::default();
     loop {
@@ -70,6 +76,7 @@ async fn done(append: &mut Option<Append<'_>>) -> Result<Vec<Position>, BrokerEr
 
 /// What is to be stored next.
 struct Batch<'a> {
+    publisher: &'a Publisher,
     head: &'a Head<'a>,
     lines: Lines,
     events: Vec<NewEvent>,
@@ -85,9 +92,19 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(head: &'a Head<'a>) -> Self {
+    fn new(publisher: &'a Publisher, head: &'a Head<'a>) -> Self {
         let lines = Lines::new(head.longest());
-        Self { head, lines, events: Vec::new(), bytes: 0, first_line: 0, line: 0, failed: None, over: false }
+        Self {
+            publisher,
+            head,
+            lines,
+            events: Vec::new(),
+            bytes: 0,
+            first_line: 0,
+            line: 0,
+            failed: None,
+            over: false,
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -101,12 +118,18 @@ impl<'a> Batch<'a> {
                 Cut::More => break,
                 Cut::End => self.over = true,
                 Cut::TooLong => self.fail(Refusal::line_too_long(self.head.longest())),
-                Cut::Line(number, line) => match self.head.line(number, &line) {
+                Cut::Line(number, line) => match self.event(number, &line) {
                     Ok(event) => self.add(number, event),
-                    Err(refused) => self.fail(refused.into()),
+                    Err(refusal) => self.fail(refusal),
                 },
             }
         }
+    }
+
+    fn event(&self, number: usize, line: &[u8]) -> Result<Option<NewEvent>, Refusal> {
+        let event = self.head.line(number, line)?;
+        event.iter().try_for_each(|event| self.publisher.may(&event.topic))?;
+        Ok(event)
     }
 
     fn add(&mut self, number: usize, event: Option<NewEvent>) {

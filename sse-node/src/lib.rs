@@ -96,8 +96,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         finish: finish.clone(),
     };
     let public = Public { door, node: name.and_then(|name| HeaderValue::from_str(&name).ok()), ids: 1.into() };
-    let publish =
-        Publish { current: current.clone(), hub: hub.clone(), auth: auth.clone(), metrics: metrics.clone() };
+    let publish = Publish { current: current.clone(), hub: hub.clone(), auth: auth.clone(), metrics: metrics.clone() };
     let admin = Admin {
         current: current.clone(),
         hub: hub.clone(),

@@ -89,7 +89,8 @@ async fn get_unhurried(url: &Uri, authority: Option<&PathBuf>) -> Result<Documen
     let cached = response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
     let max_age = cached.and_then(max_age);
     let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
-    let body = body.map_err(|error| if error.is::<LengthLimitError>() { FetchError::TooLarge } else { FetchError::Body })?;
+    let body =
+        body.map_err(|error| if error.is::<LengthLimitError>() { FetchError::TooLarge } else { FetchError::Body })?;
     Ok(Document { body: body.to_bytes(), max_age })
 }
 

@@ -83,7 +83,8 @@ impl Gate {
 
     /// All keys that let one in now.
     pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
-        let sets = self.sets.iter().flat_map(|set| set.known().keys.iter().map(|key| key.fingerprint).collect::<Vec<_>>());
+        let sets =
+            self.sets.iter().flat_map(|set| set.known().keys.iter().map(|key| key.fingerprint).collect::<Vec<_>>());
         self.keys.iter().map(|key| key.fingerprint).chain(sets)
     }
 

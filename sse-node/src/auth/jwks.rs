@@ -4,11 +4,7 @@
 //! Fetched every few minutes, as the server's `Cache-Control` says within bounds. A kid that is not known asks for one
 //! fetch more, of which there is one every [`EXTRA`] at most, whoever asks and however many: all wait for the same one.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use hyper::Uri;
 use jsonwebtoken::Algorithm;
@@ -91,7 +87,8 @@ impl KeySet {
         let (tell, known) = watch::channel(Known::default());
         let turn = Arc::new(Turn::default());
         turn.state.lock().pending = true;
-        let keeper = Keeper { source: source.clone(), tell, turn: turn.clone(), metrics, changed, fetched: None, failures: 0 };
+        let keeper =
+            Keeper { source: source.clone(), tell, turn: turn.clone(), metrics, changed, fetched: None, failures: 0 };
         let task = tokio::spawn(keeper.run()).abort_handle();
         Self { source, known, turn, task }
     }
@@ -157,7 +154,10 @@ impl Keeper {
                     self.metrics.jwks_fetches.with_label_values(&["failed"]).inc();
                     if self.failures == 1 {
                         self.metrics.jwks_stale.inc();
-                        warn!(url = self.source.url, error, "the key set can't be fetched; the keys that are known hold for a day");
+                        warn!(
+                            url = self.source.url,
+                            error, "the key set can't be fetched; the keys that are known hold for a day"
+                        );
                     }
                     let stale = self.fetched.is_none_or(|fetched| fetched.elapsed() >= STALE);
                     self.publish(stale.then(|| [].into()));

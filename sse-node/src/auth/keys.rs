@@ -103,14 +103,8 @@ impl Key {
     }
 }
 
-const RSA: &[Algorithm] = &[
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-];
+const RSA: &[Algorithm] =
+    &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];
 
 /// The manifest's names, as the library has them.
 pub fn pinned(algorithms: &[auth::Algorithm]) -> Vec<Algorithm> {

@@ -206,4 +206,3 @@ impl Gates {
 fn paths<'a>(declared: &'a auth::Auth, folder: &'a Path) -> impl Iterator<Item = PathBuf> + use<'a> {
     declared.secrets().map(|secret| secrets::path(folder, secret))
 }
-

@@ -10,11 +10,7 @@ use crate::http::fields::Fields;
 
 /// The token of a request. None: there is no token anywhere. A place that has two of them is refused: which one is
 /// meant is not for us to guess, and a proxy may have looked at the other.
-pub fn token<'a>(
-    fields: Fields<'a>,
-    query: &'a str,
-    sources: &[TokenSource],
-) -> Result<Option<Cow<'a, str>>, Denied> {
+pub fn token<'a>(fields: Fields<'a>, query: &'a str, sources: &[TokenSource]) -> Result<Option<Cow<'a, str>>, Denied> {
     for source in sources {
         let found = match source {
             TokenSource { header: Some(name), .. } => field(fields, name)?,

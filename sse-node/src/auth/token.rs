@@ -142,9 +142,8 @@ impl Rules {
             return Err(Bad::Malformed("it has three parts, with dots between them"));
         };
         let head = URL_SAFE_NO_PAD.decode(head).map_err(|_| Bad::Malformed("its head is not base64url"))?;
-        let head: Members = serde_json::from_slice(&head).map_err(|_| {
-            Bad::Malformed("its head is no JSON object, or a member is there twice")
-        })?;
+        let head: Members = serde_json::from_slice(&head)
+            .map_err(|_| Bad::Malformed("its head is no JSON object, or a member is there twice"))?;
         if head.raw("crit").is_some() {
             return Err(Bad::Critical);
         }

@@ -31,9 +31,9 @@ impl Tokens {
 
     /// All are compared, whichever it is.
     pub fn have(&self, token: &str) -> bool {
-        self.tags.iter().fold(false, |found, tag| {
-            hmac::verify(&self.key, token.as_bytes(), tag.as_ref()).is_ok() | found
-        })
+        self.tags
+            .iter()
+            .fold(false, |found, tag| hmac::verify(&self.key, token.as_bytes(), tag.as_ref()).is_ok() | found)
     }
 }
 

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use self::revocation::{Found, Mark, Revocation};
 pub use self::retention::Retention;
+use self::revocation::{Found, Mark, Revocation};
 use crate::event::{Event, NewEvent, Position};
 
 /// An append-only log of events.

@@ -26,11 +26,7 @@ impl Lapse {
         let lasts = ticks(lasts);
         let lead = LEAD.min((lasts / 10).max(10)).min(lasts);
         let ends = now.after(lasts);
-        Self {
-            warns: Some(now.after(lasts - lead)),
-            closes: now.after(lasts - fastrand::u32(0..=lead / 2)),
-            ends,
-        }
+        Self { warns: Some(now.after(lasts - lead)), closes: now.after(lasts - fastrand::u32(0..=lead / 2)), ends }
     }
 
     /// The seconds from then to its end, rounded up.

@@ -62,7 +62,9 @@ impl Handler for Admin {
                 },
                 "/stats" => respond::json(&self.stats()),
                 "/connections" => self.connections(request.uri().query().unwrap_or_default()).await,
-                _ => respond::not_found("there are /healthz, /readyz, /metrics, /stats, /connections, POST /drain and POST /revoke"),
+                _ => respond::not_found(
+                    "there are /healthz, /readyz, /metrics, /stats, /connections, POST /drain and POST /revoke",
+                ),
             },
             (method, _) => respond::not_allowed(method, "GET, HEAD, OPTIONS"),
         }

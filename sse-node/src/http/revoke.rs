@@ -26,8 +26,9 @@ struct Body {
 
 /// What is to be revoked, from now on. An error is a sentence.
 pub fn read(body: &[u8]) -> Result<Revocation, String> {
-    let body: Body = serde_json::from_slice(body)
-        .map_err(|error| format!("the body must be {{\"jti\": …}} or {{\"sub\": …}}, with \"expiresIn\" if need be: {error}"))?;
+    let body: Body = serde_json::from_slice(body).map_err(|error| {
+        format!("the body must be {{\"jti\": …}} or {{\"sub\": …}}, with \"expiresIn\" if need be: {error}")
+    })?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let revoked = match (body.jti, body.sub) {
         (Some(jti), None) => Revoked::Token(jti),
@@ -40,9 +41,9 @@ pub fn read(body: &[u8]) -> Result<Revocation, String> {
     }
     let lasts = match &body.expires_in {
         None => USUAL,
-        Some(text) => units::duration(text)
-            .filter(|lasts| (Duration::from_secs(1)..=LONGEST).contains(lasts))
-            .ok_or("expiresIn must be a Go duration from 1s to 720h, for example 1h: as long as such a token may last")?,
+        Some(text) => units::duration(text).filter(|lasts| (Duration::from_secs(1)..=LONGEST).contains(lasts)).ok_or(
+            "expiresIn must be a Go duration from 1s to 720h, for example 1h: as long as such a token may last",
+        )?,
     };
     Ok(Revocation { revoked, until: now + lasts.as_secs() })
 }
@@ -65,7 +66,9 @@ mod tests {
     fn a_body_names_a_token_or_a_subject() {
         let revocation = read(br#"{"jti": "a", "expiresIn": "1h"}"#).unwrap();
         assert_eq!(revocation.revoked, Revoked::Token("a".into()));
-        assert!(matches!(read(br#"{"sub": "ann"}"#).unwrap().revoked, Revoked::Subject(sub, at) if sub == "ann" && at > 0));
+        assert!(
+            matches!(read(br#"{"sub": "ann"}"#).unwrap().revoked, Revoked::Subject(sub, at) if sub == "ann" && at > 0)
+        );
         for wrong in [
             "",
             "{}",

@@ -124,7 +124,7 @@ impl Client {
     }
 
     /// Reads on until the end; gives all so far.
-    pub async fn to_the_end(&mut self) -> String {
+    pub async fn read_all(&mut self) -> String {
         while timeout(PATIENCE, self.more()).await.expect("it does not end") {}
         String::from_utf8_lossy(&self.read).into()
     }
@@ -163,8 +163,11 @@ pub async fn ask(address: SocketAddr, request: &str) -> Answer {
 
 /// GET with header fields.
 pub fn get(path: &str, fields: &[(&str, &str)]) -> String {
-    let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("GET {path} HTTP/1.1\r\nHost: node\r\n{fields}\r\n")
+    let mut request = format!("GET {path} HTTP/1.1\r\nHost: node\r\n");
+    for (name, value) in fields {
+        request.extend([*name, ": ", *value, "\r\n"]);
+    }
+    request + "\r\n"
 }
 
 /// A subscription with a token, in its header field.

@@ -15,7 +15,11 @@ use hyper::{Request, body::Frame, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use sse_node::{
-    broker::{Appended, Broadcasts, Broker, BrokerError, Extent, Once, Retention, Tail, memory::Memory},
+    broker::{
+        Appended, Broadcasts, Broker, BrokerError, Extent, Once, Retention, Tail,
+        memory::Memory,
+        revocation::{Found, Mark, Revocation},
+    },
     event::{Event, NewEvent, Position},
 };
 use tokio::{
@@ -72,6 +76,12 @@ impl Broker for Slow {
     }
     fn retain(&self, retention: Retention) {
         self.memory.retain(retention);
+    }
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.memory.revoke(revocation)
+    }
+    fn revocations<'a>(&'a self, after: &'a Mark) -> BoxFuture<'a, Result<Found, BrokerError>> {
+        self.memory.revocations(after)
     }
     fn broadcasts(&self, _: &str, _: usize) -> Option<Box<dyn Broadcasts + '_>> {
         None

@@ -111,7 +111,8 @@ impl<S: Sink> Audience<S> {
             // After the word that it is about to get.
             State::Behind(_) => false,
         };
-        if is_told && let Some(lapse) = self.get_mut(key).and_then(|subscriber| subscriber.tie.as_mut()?.lapse.as_mut()) {
+        if is_told && let Some(lapse) = self.get_mut(key).and_then(|subscriber| subscriber.tie.as_mut()?.lapse.as_mut())
+        {
             lapse.warns = None;
         }
         Ok(())

@@ -94,17 +94,7 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn new(publisher: &'a Publisher, head: &'a Head<'a>) -> Self {
         let lines = Lines::new(head.longest());
-        Self {
-            publisher,
-            head,
-            lines,
-            events: Vec::new(),
-            bytes: 0,
-            first_line: 0,
-            line: 0,
-            failed: None,
-            over: false,
-        }
+        Self { publisher, head, lines, events: Vec::new(), bytes: 0, first_line: 0, line: 0, failed: None, over: false }
     }
 
     fn is_full(&self) -> bool {

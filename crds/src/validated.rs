@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::{
     SseStream,
     auth::Auth,
@@ -14,7 +16,7 @@ use crate::{
     connections::{RefuseWith, SlowConsumer},
     cors, exposure,
     fleet::{Pod, Resources},
-    rate_limits::RateLimits,
+    rate_limits::{self, ConcurrentLimit, ConnectLimit, PublishLimit, WhenRedisIsAway},
     units,
 };
 
@@ -58,6 +60,17 @@ pub struct Connections {
     pub slow_consumer: SlowConsumer,
     pub max_lag: Duration,
     pub refuse_with: RefuseWith,
+}
+
+/// How often, and how many at a time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RateLimits {
+    pub connect: Option<ConnectLimit>,
+    pub concurrent: Option<ConcurrentLimit>,
+    pub publish: Option<PublishLimit>,
+    /// Whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    pub when_redis_is_away: WhenRedisIsAway,
 }
 
 /// Which web pages of other origins may read the stream.
@@ -155,7 +168,7 @@ impl TryFrom<&SseStream> for Stream {
                 refuse_with: connections.refuse_with,
             },
             auth: spec.auth.clone(),
-            rate_limits: spec.rate_limits.clone().unwrap_or_default(),
+            rate_limits: spec.rate_limits.as_ref().map(RateLimits::try_from).transpose()?.unwrap_or_default(),
             cors: match &spec.cors {
                 None => None,
                 Some(cors::Cors { allowed_origins, allow_credentials, max_age }) => Some(Cors {
@@ -179,6 +192,24 @@ impl TryFrom<&SseStream> for Stream {
                 .map(|redis| redis.broadcast_channel.clone())
                 .filter(|channel| !channel.is_empty()),
             ingress: spec.exposure.as_ref().and_then(|exposure| exposure.ingress.clone()),
+        })
+    }
+}
+
+impl TryFrom<&rate_limits::RateLimits> for RateLimits {
+    type Error = Invalid;
+
+    fn try_from(limits: &rate_limits::RateLimits) -> Result<Self, Invalid> {
+        let network = |cidr: &String| {
+            let wrong = |_| Invalid::new("spec.rateLimits.trustedProxies", format!("{cidr} is no CIDR"));
+            cidr.parse::<IpNet>().map_err(wrong)
+        };
+        Ok(Self {
+            connect: limits.connect.clone(),
+            concurrent: limits.concurrent.clone(),
+            publish: limits.publish.clone(),
+            trusted_proxies: limits.trusted_proxies.iter().map(network).collect::<Result<_, _>>()?,
+            when_redis_is_away: limits.when_redis_is_away,
         })
     }
 }

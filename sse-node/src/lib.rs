@@ -33,7 +33,7 @@ use crate::{
     fanout::hub::Hub,
     http::{admin::Admin, admit::Door, listen::listen, public::Public, publish::Publish, tls::Tls},
     limits::Limits,
-    metrics::Metrics,
+    metrics::{Closed, Metrics},
 };
 
 /// What a node serves.
@@ -82,6 +82,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
     let Setup { stream, file, secrets, broker, name } = setup;
     let metrics = Metrics::new()?;
     let drain = Arc::new(Drain::default());
+    let limits = Limits::new(broker.counts(), metrics.clone());
     let hub = Hub::start(broker, &stream.history, &stream.connections, metrics.clone());
     let hub = Arc::new(hub.map_err(ServeError::Shards)?);
     let auth = Arc::new(Auth::new(&stream.auth, secrets, metrics.clone()));
@@ -91,12 +92,18 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         current: current.clone(),
         hub: hub.clone(),
         auth: auth.clone(),
-        limits: Arc::new(Limits::default()),
+        limits: limits.clone(),
         metrics: metrics.clone(),
         finish: finish.clone(),
     };
     let public = Public { door, node: name.and_then(|name| HeaderValue::from_str(&name).ok()), ids: 1.into() };
-    let publish = Publish { current: current.clone(), hub: hub.clone(), auth: auth.clone(), metrics: metrics.clone() };
+    let publish = Publish {
+        current: current.clone(),
+        hub: hub.clone(),
+        auth: auth.clone(),
+        limits: limits.clone(),
+        metrics: metrics.clone(),
+    };
     let admin = Admin {
         current: current.clone(),
         hub: hub.clone(),
@@ -118,6 +125,10 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
     }
     tasks.spawn(auth.clone().follow_keys(hub.clone()));
     tasks.spawn(auth.clone().follow_revocations(hub.clone()));
+    {
+        let limits = limits.clone();
+        tasks.spawn(async move { limits.run().await });
+    }
     if let Some(channel) = current.get().broadcast_channel.clone() {
         let (hub, max_bytes) = (hub.clone(), current.get().history.max_event_bytes);
         tasks.spawn(async move { hub.relay(&channel, max_bytes).await });
@@ -138,6 +149,9 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         () = drain.asked() => Stop::Drained,
     };
     drain.run(why, current.get().drain, &hub, &metrics, &conversations, &finish).await;
+    // What is left at the deadline is ended while it can still be told that these may come back uncounted.
+    hub.close_all(Closed::Cut).await;
+    limits.finish().await;
     // Dropping the tasks closes the listeners and the reader of the log, and the hub ends its shards.
     Ok(())
 }

@@ -11,13 +11,16 @@ pub mod redis;
 pub mod retention;
 pub mod revocation;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 
 pub use self::retention::Retention;
 use self::revocation::{Found, Mark, Revocation};
-use crate::event::{Event, NewEvent, Position};
+use crate::{
+    event::{Event, NewEvent, Position},
+    limits::counts::Counts,
+};
 
 /// An append-only log of events.
 pub trait Broker: Send + Sync {
@@ -48,6 +51,11 @@ pub trait Broker: Send + Sync {
     /// Messages of up to `max_bytes` that others send on a channel, for every connection and kept nowhere.
     /// None if this broker has no channels.
     fn broadcasts(&self, channel: &str, max_bytes: usize) -> Option<Box<dyn Broadcasts + '_>>;
+
+    /// What counts for all nodes of the stream together. None if there is only one: it counts by itself.
+    fn counts(&self) -> Option<Arc<dyn Counts>> {
+        None
+    }
 }
 
 /// A reader that follows the log. After an error it may be asked again, and goes on where it was.

@@ -100,6 +100,15 @@ impl Hub {
         }
     }
 
+    /// Ends all streams. Returns when that is done.
+    pub async fn close_all(&self, why: Closed) {
+        for shard in &self.shards {
+            shard.post.send(Command::Close(usize::MAX, why));
+        }
+        // Shards do one thing after the other.
+        self.list(&Filter::default()).await;
+    }
+
     /// Ends the streams of those whose tie is no longer good.
     pub fn close_where(&self, is_over: &Over, why: Closed) {
         for shard in &self.shards {

@@ -85,7 +85,7 @@ pub struct Door {
     pub current: Arc<Current>,
     pub hub: Arc<Hub>,
     pub auth: Arc<Auth>,
-    pub limits: Arc<Limits>,
+    pub limits: Limits,
     pub metrics: Metrics,
     /// From here on nobody new is let in.
     pub finish: CancellationToken,
@@ -95,7 +95,7 @@ impl Door {
     /// Lets one in, or gives the answer that says why not.
     pub async fn admit(&self, ask: &Ask<'_>, stream: &Stream) -> Result<Admitted, Response> {
         let cors = cors::fields(stream.cors.as_ref(), ask.fields.first("origin"));
-        match self.decide(ask, &stream.connections).await {
+        match self.decide(ask, stream).await {
             Ok(mut admitted) => {
                 admitted.fields.extend(cors);
                 Ok(admitted)
@@ -104,7 +104,8 @@ impl Door {
         }
     }
 
-    async fn decide(&self, ask: &Ask<'_>, connections: &Connections) -> Result<Admitted, Refusal> {
+    async fn decide(&self, ask: &Ask<'_>, stream: &Stream) -> Result<Admitted, Refusal> {
+        let connections = &stream.connections;
         if self.finish.is_cancelled() {
             return Err(Refusal::Draining);
         }
@@ -118,8 +119,9 @@ impl Door {
         };
         let place = Place::take(&self.metrics.connections, connections.max_per_pod)
             .ok_or(Refusal::Full(connections.max_per_pod))?;
-        let counted = self.limits.subscriber(ask, identity.as_ref()).await.map_err(Refusal::Limited)?;
+        // Last, so that nobody is counted who is not let in for another reason.
         let head = self.hub.head().ok_or(Refusal::NotOpen)?;
+        let counted = self.limits.subscriber(ask, identity.as_ref(), stream).await.map_err(Refusal::Limited)?;
         let retry = jitter(connections.retry);
         // The header is what a browser sends on a reconnect, and newer than what stands in its URL.
         let last_event_id = ask.fields.first("last-event-id").map(Into::into);

@@ -1,6 +1,6 @@
 //! The header fields of a request, whether a shard's raw path or hyper has read them.
 
-use hyper::HeaderMap;
+use hyper::{HeaderMap, header::HeaderValue};
 
 /// The header fields of a request. A value that is no text is as if it were not there.
 #[derive(Clone, Copy)]
@@ -17,6 +17,14 @@ impl<'a> Fields<'a> {
                 fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| *value).collect()
             }
             Self::Map(map) => map.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect(),
+        }
+    }
+
+    /// As `all`, and also what is no text.
+    pub fn bytes(self, name: &str) -> Vec<&'a [u8]> {
+        match self {
+            Self::Raw(_) => self.all(name).into_iter().map(str::as_bytes).collect(),
+            Self::Map(map) => map.get_all(name).iter().map(HeaderValue::as_bytes).collect(),
         }
     }
 

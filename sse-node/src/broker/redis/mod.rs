@@ -13,11 +13,15 @@ mod link;
 mod revocations;
 mod trim;
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 pub use link::Address;
 use link::Shared;
+pub(crate) use link::broken;
 use parking_lot::{Mutex, RwLock};
 use redis::{RedisError, Script, aio::MultiplexedConnection, streams::StreamRangeReply};
 use tokio::time::Instant;
@@ -28,7 +32,10 @@ use super::{
     clock::Clock,
     revocation::{Found, Mark, Revocation},
 };
-use crate::event::{Event, NewEvent, Position};
+use crate::{
+    event::{Event, NewEvent, Position},
+    limits::{counts::Counts, fleet::Fleet},
+};
 
 static OPEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("open.lua")));
 
@@ -136,5 +143,9 @@ impl Broker for Redis {
 
     fn broadcasts(&self, channel: &str, max_bytes: usize) -> Option<Box<dyn Broadcasts + '_>> {
         Some(Box::new(Listener::new(&self.address, channel, max_bytes)))
+    }
+
+    fn counts(&self) -> Option<Arc<dyn Counts>> {
+        Some(Arc::new(Fleet::new(self.address.clone(), self.beside("limit"))))
     }
 }

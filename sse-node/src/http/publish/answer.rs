@@ -14,7 +14,11 @@ use crate::{
     auth::Denied,
     broker::BrokerError,
     event::Position,
-    http::respond::{self, Response},
+    http::{
+        cors::{self, Added},
+        respond::{self, Response},
+    },
+    limits::Overspent,
     metrics::Metrics,
     publication::{BadKey, Refused},
 };
@@ -95,11 +99,13 @@ pub struct Refusal {
     more: Map<String, Value>,
     /// What one who is not let in has to show, RFC 6750 3.
     challenge: Option<HeaderValue>,
+    /// Further header fields of the answer.
+    fields: Added,
 }
 
 impl Refusal {
     fn new(reason: &'static str, status: StatusCode, error: impl Into<String>) -> Self {
-        Self { reason, status, error: error.into(), more: Map::new(), challenge: None }
+        Self { reason, status, error: error.into(), more: Map::new(), challenge: None, fields: Added::new() }
     }
 
     pub fn body_too_large(limit: usize) -> Self {
@@ -128,6 +134,16 @@ impl Refusal {
         Self::new("broker", StatusCode::SERVICE_UNAVAILABLE, told(error))
     }
 
+    pub fn overspent(overspent: Overspent) -> Self {
+        match overspent {
+            Overspent::TooFast { message, fields } => {
+                Self { fields, ..Self::new("rate_limited", StatusCode::TOO_MANY_REQUESTS, message) }
+            }
+            Overspent::TooMany(error) => Self::new("too_large", StatusCode::PAYLOAD_TOO_LARGE, error),
+            Overspent::Away(error) => Self::new("limiter_away", StatusCode::SERVICE_UNAVAILABLE, error),
+        }
+    }
+
     /// Of NDJSON: the line that is wrong, or the first that is not known to be stored, and how many events are.
     pub fn at_line(mut self, line: usize, stored: u64) -> Self {
         self.more.insert("line".into(), line.into());
@@ -152,7 +168,7 @@ impl Refusal {
         if let Some(challenge) = self.challenge {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
-        response
+        cors::with(response, &self.fields)
     }
 }
 

@@ -11,9 +11,12 @@ use std::{net::SocketAddr, sync::Arc};
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, Method, Request, body::Incoming};
+use ssefleet_crds::Stream;
 
 use self::answer::Refusal;
 use super::{
+    cors::{self, Added},
+    fields::Fields,
     listen::Handler,
     respond::{self, Response},
 };
@@ -23,6 +26,7 @@ use crate::{
     config::Current,
     event::Position,
     fanout::hub::Hub,
+    limits::{Budget, Limits, Overspent, key::Asker},
     metrics::Metrics,
     publication::{Head, Key, Publication},
 };
@@ -35,15 +39,16 @@ pub struct Publish {
     pub current: Arc<Current>,
     pub hub: Arc<Hub>,
     pub auth: Arc<Auth>,
+    pub limits: Limits,
     pub metrics: Metrics,
 }
 
 impl Handler for Publish {
-    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response {
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
         match (request.method(), request.uri().path()) {
             (&Method::POST, "/publish") => {
                 let (head, body) = request.into_parts();
-                let published = self.publish(&head.headers, head.uri.query(), body).await;
+                let published = self.publish(&head.headers, head.uri.query(), body, peer).await;
                 published.unwrap_or_else(|refusal| refusal.answer(&self.metrics))
             }
             (method, "/publish") => respond::not_allowed(method, "POST, OPTIONS"),
@@ -53,12 +58,20 @@ impl Handler for Publish {
 }
 
 impl Publish {
-    async fn publish(&self, headers: &HeaderMap, query: Option<&str>, body: Incoming) -> Result<Response, Refusal> {
+    async fn publish(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        body: Incoming,
+        peer: SocketAddr,
+    ) -> Result<Response, Refusal> {
         let publisher = self.auth.publisher(headers, query.unwrap_or_default()).await?;
+        let stream = self.current.get();
         let key = Key::read(headers)?;
-        let head = Head::read(headers, query, self.current.get().history.max_event_bytes)?;
+        let head = Head::read(headers, query, stream.history.max_event_bytes)?;
+        let budget = self.budget(headers, peer, publisher.identity.as_ref(), &stream);
         if head.is_lines() && key.is_none() {
-            let ids = stream::store(self, &publisher, &head, body).await?;
+            let ids = stream::store(self, &publisher, budget.as_ref(), &head, body).await?;
             return Ok(ids.answer());
         }
         let limit = MAX_BODY.max(head.longest());
@@ -69,8 +82,26 @@ impl Publish {
         };
         let publication = head.events(&body)?;
         publication.events.iter().try_for_each(|event| publisher.may(&event.topic))?;
+        let fields = match &budget {
+            Some(budget) => budget.spend(publication.events.len()).await?,
+            None => Added::new(),
+        };
         let (positions, replayed) = self.store(key, publication).await?;
-        Ok(if replayed { answer::replayed(&positions) } else { answer::stored(&positions) })
+        let response = if replayed { answer::replayed(&positions) } else { answer::stored(&positions) };
+        Ok(cors::with(response, &fields))
+    }
+
+    /// How much one may publish, if that is limited.
+    fn budget(
+        &self,
+        headers: &HeaderMap,
+        peer: SocketAddr,
+        identity: Option<&Identity>,
+        stream: &Stream,
+    ) -> Option<Budget> {
+        let subject = identity.and_then(|identity| identity.subject.as_deref());
+        let fields = |name: &str| Fields::Map(headers).bytes(name);
+        self.limits.budget(&Asker { peer: peer.ip(), subject, fields: &fields }, &stream.rate_limits)
     }
 
     /// The events' places, and whether they had them already.
@@ -94,6 +125,12 @@ impl Publish {
     fn count(&self, positions: Vec<Position>) -> Vec<Position> {
         self.metrics.events_published.inc_by(positions.len() as u64);
         positions
+    }
+}
+
+impl From<Overspent> for Refusal {
+    fn from(overspent: Overspent) -> Self {
+        Self::overspent(overspent)
     }
 }
 

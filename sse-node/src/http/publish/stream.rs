@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     auth::Publisher,
-    broker::BrokerError,
     event::{NewEvent, Position},
+    limits::Budget,
     publication::{Head, Refused},
 };
 
@@ -23,13 +23,18 @@ const LINES: usize = 256;
 const BYTES: usize = 1 << 20;
 
 /// Stores what comes, and says where; or what went wrong, once all before it is stored.
+///
+/// Who is held to a rate is held to it here as to the log's pace, in that the body is read no further. But not for
+/// long: then the first line that was not stored is refused.
 pub async fn store(
     publish: &Publish,
     publisher: &Publisher,
+    budget: Option<&Budget>,
     head: &Head<'_>,
     mut body: Incoming,
 ) -> Result<Ids, Refusal> {
-    let mut next = Batch::new(publisher, head);
+    let most = budget.map_or(LINES, |budget| budget.most().min(LINES));
+    let mut next = Batch::new(publisher, head, most);
     let (mut under_way, mut first_line): (Option<Append>, usize) = (None, 0);
     let mut ids = Ids::default();
     loop {
@@ -40,7 +45,7 @@ pub async fn store(
             }
             if !next.events.is_empty() {
                 first_line = next.first_line;
-                under_way = Some(publish.hub.broker().append(next.take()));
+                under_way = Some(Box::pin(append(publish, budget, next.take())));
                 // There may be more lines already.
                 continue;
             }
@@ -48,7 +53,7 @@ pub async fn store(
         tokio::select! {
             appended = done(&mut under_way) => {
                 under_way = None;
-                let positions = appended.map_err(|error| Refusal::from(error).at_line(first_line, ids.count))?;
+                let positions = appended.map_err(|refusal| refusal.at_line(first_line, ids.count))?;
                 ids.extend(&publish.count(positions));
             }
             frame = body.frame(), if !next.over && !next.is_full() => match frame {
@@ -65,9 +70,16 @@ pub async fn store(
     }
 }
 
-type Append<'a> = BoxFuture<'a, Result<Vec<Position>, BrokerError>>;
+type Append<'a> = BoxFuture<'a, Result<Vec<Position>, Refusal>>;
 
-async fn done(append: &mut Option<Append<'_>>) -> Result<Vec<Position>, BrokerError> {
+async fn append(publish: &Publish, budget: Option<&Budget>, events: Vec<NewEvent>) -> Result<Vec<Position>, Refusal> {
+    if let Some(budget) = budget {
+        budget.wait_and_spend(events.len()).await?;
+    }
+    Ok(publish.hub.broker().append(events).await?)
+}
+
+async fn done(append: &mut Option<Append<'_>>) -> Result<Vec<Position>, Refusal> {
     match append {
         Some(append) => append.await,
         None => pending().await,
@@ -78,6 +90,8 @@ async fn done(append: &mut Option<Append<'_>>) -> Result<Vec<Position>, BrokerEr
 struct Batch<'a> {
     publisher: &'a Publisher,
     head: &'a Head<'a>,
+    /// The most events.
+    most: usize,
     lines: Lines,
     events: Vec<NewEvent>,
     bytes: usize,
@@ -92,13 +106,24 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(publisher: &'a Publisher, head: &'a Head<'a>) -> Self {
+    fn new(publisher: &'a Publisher, head: &'a Head<'a>, most: usize) -> Self {
         let lines = Lines::new(head.longest());
-        Self { publisher, head, lines, events: Vec::new(), bytes: 0, first_line: 0, line: 0, failed: None, over: false }
+        Self {
+            publisher,
+            head,
+            most,
+            lines,
+            events: Vec::new(),
+            bytes: 0,
+            first_line: 0,
+            line: 0,
+            failed: None,
+            over: false,
+        }
     }
 
     fn is_full(&self) -> bool {
-        self.events.len() >= LINES || self.bytes >= BYTES
+        self.events.len() >= self.most || self.bytes >= BYTES
     }
 
     /// Reads the lines that are there, until it is full.

@@ -196,6 +196,13 @@ impl TryFrom<&SseStream> for Stream {
     }
 }
 
+impl RateLimits {
+    /// Whether anything is counted.
+    pub fn any(&self) -> bool {
+        self.connect.is_some() || self.concurrent.is_some() || self.publish.is_some()
+    }
+}
+
 impl TryFrom<&rate_limits::RateLimits> for RateLimits {
     type Error = Invalid;
 

@@ -126,8 +126,8 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
     tasks.spawn(auth.clone().follow_keys(hub.clone()));
     tasks.spawn(auth.clone().follow_revocations(hub.clone()));
     {
-        let limits = limits.clone();
-        tasks.spawn(async move { limits.run().await });
+        let (limits, declared) = (limits.clone(), current.get());
+        tasks.spawn(async move { limits.run(&declared.rate_limits).await });
     }
     if let Some(channel) = current.get().broadcast_channel.clone() {
         let (hub, max_bytes) = (hub.clone(), current.get().history.max_event_bytes);

@@ -24,6 +24,9 @@ pub trait Counts: Send + Sync {
     /// Takes note of what became of streams. Once more does no harm.
     fn settle<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Away>>;
 
+    /// It will be asked: whoever is first should not wait for it to get ready.
+    fn prepare(&self);
+
     /// Keeps up what it needs to answer, for ever.
     fn keep(&self) -> BoxFuture<'_, ()>;
 }

@@ -130,8 +130,11 @@ impl Limits {
     }
 
     /// Keeps Redis informed, for ever.
-    pub async fn run(&self) {
+    pub async fn run(&self, declared: &RateLimits) {
         if let Some(fleet) = &self.0.fleet {
+            if declared.any() {
+                fleet.prepare();
+            }
             tokio::join!(fleet.keep(), self.0.ledger.keep(&**fleet, &self.0.local));
         }
     }

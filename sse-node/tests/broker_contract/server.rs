@@ -1,11 +1,21 @@
 //! How Redis is reached, and what it may refuse.
 
-use std::path::PathBuf;
-
-use sse_node::broker::{
-    Broker, BrokerError, Once, Retention,
-    redis::{Address, Redis},
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
 };
+
+use sse_node::{
+    broker::{
+        Broker, BrokerError, Once, Retention,
+        redis::{Address, Redis},
+    },
+    limits::{
+        counts::{Change, Entry, Outcome, Quota, What},
+        key::{Asker, Key},
+    },
+};
+use ssefleet_crds::rate_limits::Per;
 use ssefleet_tests::redis::Server;
 
 use crate::support::{KEY, MAX_EVENTS, address, all, append, follow, new, redis, seqs};
@@ -75,6 +85,8 @@ async fn a_user_with_the_documented_rights_can_do_all() {
     setuser.extend(keys.iter().map(String::as_str));
     setuser.extend(["+@stream", "+@string", "+@connection", "+@scripting", "+@transaction"]);
     setuser.extend(["+exists", "+memory|usage", "+info", "+time", "+subscribe"]);
+    // For rate limits.
+    setuser.extend(["+@hash", "+@sortedset", "+pexpire"]);
     assert_eq!(server.command(&setuser).await, "OK");
 
     let dir = tempfile::tempdir().unwrap();
@@ -92,6 +104,21 @@ async fn a_user_with_the_documented_rights_can_do_all() {
     let mut tail = broker.tail(first);
     follow(&mut *tail, 1).await;
     assert!(all(&broker).await.len() < 100);
+    let (counts, limit) = (broker.counts().unwrap(), Quota { max: 10, window: Duration::from_mins(1) });
+    let asker = Asker { peer: [127, 0, 0, 1].into(), subject: None, fields: &|_| Vec::new() };
+    let key = Key::of(&asker, Per::ClientIp, None, &[]);
+    let counting = async {
+        let entry = Entry { member: 1, rate: Some((key, limit)), streams: Some((key, 10)) };
+        assert_eq!(counts.enter(&entry).await.unwrap().outcome, Outcome::Admitted);
+        assert!(counts.spend(key, limit, 1).await.unwrap().granted);
+        let change = |what| Change { key, member: 1, what, until: Instant::now() + Duration::from_mins(1) };
+        counts.settle(&[What::Stays, What::Left, What::Passed].map(change)).await.unwrap();
+        assert_eq!(counts.enter(&entry).await.unwrap().outcome, Outcome::AdmittedByPass);
+    };
+    tokio::select! {
+        () = counting => {}
+        () = counts.keep() => {}
+    }
     let mut broadcasts = broker.broadcasts("sse-broadcast", 100).unwrap();
     let say = async {
         while server.command(&["PUBLISH", "sse-broadcast", "hello"]).await == "0" {

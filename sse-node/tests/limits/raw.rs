@@ -1,6 +1,6 @@
 //! A client that shows the very bytes that came: the head as it was, and the body to its end.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use sse_node::broker::{
@@ -90,6 +90,13 @@ impl Client {
             timeout(PATIENCE, self.socket.read_to_end(&mut self.body)).await.unwrap().unwrap();
         }
         String::from_utf8(self.body).unwrap()
+    }
+
+    /// When it is to come back, by what it was told last.
+    pub fn retry(&self) -> Duration {
+        let body = str::from_utf8(&self.body).unwrap();
+        let told = body.lines().filter_map(|line| line.strip_prefix("retry: ")).next_back();
+        Duration::from_millis(told.expect("no retry").parse().unwrap())
     }
 
     /// Waits until the stream has ended.

@@ -44,6 +44,11 @@ impl Link {
         Self { address, state: watch::Sender::new(State::Coming), wanted: Notify::new() }
     }
 
+    /// Someone is going to ask.
+    pub fn want(&self) {
+        self.wanted.notify_one();
+    }
+
     /// The connection and its number, once there is one.
     pub async fn get(&self) -> Result<(u64, MultiplexedConnection), Away> {
         let mut states = self.state.subscribe();

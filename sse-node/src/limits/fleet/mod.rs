@@ -174,6 +174,10 @@ impl Counts for Fleet {
         })
     }
 
+    fn prepare(&self) {
+        self.link.want();
+    }
+
     fn keep(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.link.keep())
     }

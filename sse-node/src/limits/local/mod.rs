@@ -133,6 +133,8 @@ impl Counts for Local {
         Box::pin(ready(Ok(())))
     }
 
+    fn prepare(&self) {}
+
     fn keep(&self) -> BoxFuture<'_, ()> {
         Box::pin(pending())
     }

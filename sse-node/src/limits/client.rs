@@ -36,14 +36,11 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
 /// The part of an address that one customer has: all of an IPv4 address, 64 bits of an IPv6 address (RFC 6177).
 pub fn network(address: IpAddr) -> [u8; 8] {
     match address.to_canonical() {
-        // None begins with zeros like these and is anyone's: ::/64 holds the loopback and the unspecified address.
-        IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            [0, 0, 0, 4, a, b, c, d]
-        }
+        // No IPv6 network that is in use looks like this: it lies in ::/8, which is reserved (RFC 4291).
+        IpAddr::V4(v4) => (4 << 32 | u64::from(u32::from(v4))).to_be_bytes(),
         IpAddr::V6(v6) => {
-            let [a, b, c, d, e, f, g, h, ..] = v6.octets();
-            [a, b, c, d, e, f, g, h]
+            let [a, b, c, d, ..] = v6.segments();
+            [a, b, c, d].into_iter().fold(0, |bits, segment| bits << 16 | u64::from(segment)).to_be_bytes()
         }
     }
 }

@@ -84,18 +84,18 @@ async fn a_redis_that_stalls_delays_those_who_were_asking_and_nobody_after_them(
     let (node, _other) = two_nodes(&server, json!({"connect": {"max": 1000}})).await;
     assert!(ask(node.public, "").await.is_in());
     assert_eq!(server.command(&["CLIENT", "PAUSE", "4000", "ALL"]).await, "OK");
-    let timed = async |_| {
+    let come = async |_| {
         let begun = Instant::now();
         assert!(ask(node.public, "").await.is_in());
         begun.elapsed()
     };
     // Those who come at the same time wait at the same time.
-    for time in join_all((0..20).map(timed)).await {
+    for time in join_all((0..20).map(come)).await {
         assert!((200..900).contains(&time.as_millis()), "{time:?}");
     }
     let mut times = Vec::new();
     for n in 0..50 {
-        times.push(timed(n).await);
+        times.push(come(n).await);
     }
     times.sort_unstable();
     assert!(times[45] < Duration::from_millis(150), "{times:?}");
@@ -105,6 +105,21 @@ async fn a_redis_that_stalls_delays_those_who_were_asking_and_nobody_after_them(
         node.metric(by_the_fleet).await > 1
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_redis_that_stalls_lets_nobody_in_if_so_declared() {
+    let server = Server::start().await;
+    let limits = json!({"connect": {"max": 1000, "refuseWith": "Retry"}, "whenRedisIsAway": "Refuse"});
+    let (node, _other) = two_nodes(&server, limits).await;
+    assert!(ask(node.public, "").await.is_in());
+    assert_eq!(server.command(&["CLIENT", "PAUSE", "2000", "ALL"]).await, "OK");
+    let begun = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(ask(node.public, "").await.status(), 503);
+    }
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    eventually("it counts again", async || ask(node.public, "").await.is_in()).await;
 }
 
 /// A connection that was idle and was ended by the other side is made anew within the same question.

@@ -22,11 +22,11 @@ async fn post(node: &Node, content_type: &str, body: String) -> (Response<()>, V
 }
 
 fn events(count: usize) -> String {
-    Value::from_iter((0..count).map(|n| json!({"data": n}))).to_string()
+    (0..count).map(|n| json!({"data": n})).collect::<Value>().to_string()
 }
 
 fn lines(count: usize) -> String {
-    (0..count).map(|n| format!("{{\"data\":{n}}}\n")).collect()
+    (0..count).map(|n| json!({"data": n}).to_string() + "\n").collect()
 }
 
 fn header<'a>(answer: &'a Response<()>, name: &str) -> &'a str {

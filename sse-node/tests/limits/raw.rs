@@ -76,7 +76,7 @@ impl Client {
         let differs = |line: &&str| {
             !["date", "x-sse-connection"].iter().any(|name| line.to_ascii_lowercase().starts_with(&format!("{name}: ")))
         };
-        self.head.lines().filter(differs).map(|line| format!("{line}\n")).collect()
+        self.head.lines().filter(differs).flat_map(|line| [line, "\n"]).collect()
     }
 
     /// The body, when all of it is there, without its chunks.

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::{Script, aio::MultiplexedConnection};
 use tokio::{
     sync::{Notify, watch},
     time::{sleep, timeout},
@@ -26,6 +26,8 @@ const GREETING: Duration = Duration::from_secs(2);
 /// A connection that comes and goes.
 pub struct Link {
     address: Address,
+    /// What Redis is asked to run.
+    scripts: [&'static Script; 3],
     state: watch::Sender<State>,
     wanted: Notify,
 }
@@ -40,8 +42,8 @@ enum State {
 }
 
 impl Link {
-    pub fn new(address: Address) -> Self {
-        Self { address, state: watch::Sender::new(State::Coming), wanted: Notify::new() }
+    pub fn new(address: Address, scripts: [&'static Script; 3]) -> Self {
+        Self { address, scripts, state: watch::Sender::new(State::Coming), wanted: Notify::new() }
     }
 
     /// Someone is going to ask.
@@ -106,12 +108,15 @@ impl Link {
         }
     }
 
-    /// A connection on which Redis has answered: one that is stopped or overloaded still accepts.
+    /// A connection on which Redis has answered, as one that is stopped or overloaded still accepts; and which it
+    /// knows the scripts of, so that whoever asks first needs no round trips for that.
     async fn connect(&self) -> Result<MultiplexedConnection, String> {
         let connecting = async {
             let mut connection = self.address.connect(GREETING).await.map_err(|error| error.to_string())?;
-            let pong = redis::cmd("PING").query_async::<()>(&mut connection).await;
-            pong.map_err(|error| broken(error).to_string())?;
+            for script in self.scripts {
+                let loaded = script.prepare_invoke().load_async(&mut connection).await;
+                loaded.map_err(|error| broken(error).to_string())?;
+            }
             Ok(connection)
         };
         timeout(GREETING, connecting).await.unwrap_or_else(|_| Err("there is no answer".into()))

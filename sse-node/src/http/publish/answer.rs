@@ -5,7 +5,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::{
     StatusCode,
     body::Frame,
-    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 use serde_json::{Map, Value, json};
 use tracing::warn;
@@ -97,15 +97,13 @@ pub struct Refusal {
     error: String,
     /// Further members of the problem.
     more: Map<String, Value>,
-    /// What one who is not let in has to show, RFC 6750 3.
-    challenge: Option<HeaderValue>,
     /// Further header fields of the answer.
     fields: Added,
 }
 
 impl Refusal {
     fn new(reason: &'static str, status: StatusCode, error: impl Into<String>) -> Self {
-        Self { reason, status, error: error.into(), more: Map::new(), challenge: None, fields: Added::new() }
+        Self { reason, status, error: error.into(), more: Map::new(), fields: Added::new() }
     }
 
     pub fn body_too_large(limit: usize) -> Self {
@@ -165,9 +163,6 @@ impl Refusal {
             // A little different for each, so that those who are refused together do not come back together.
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(fastrand::u16(1..=5)));
         }
-        if let Some(challenge) = self.challenge {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
         cors::with(response, &self.fields)
     }
 }
@@ -183,8 +178,10 @@ impl From<Refused> for Refusal {
 
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
-        let challenge = Some(denied.challenge());
-        Self { challenge, ..Self::new(denied.reason(), denied.status(), denied.sentence()) }
+        // What one who is not let in has to show, RFC 6750 3: of visible characters alone.
+        let challenge = denied.challenge().to_str().unwrap_or("Bearer").to_owned();
+        let fields = vec![("www-authenticate", challenge)];
+        Self { fields, ..Self::new(denied.reason(), denied.status(), denied.sentence()) }
     }
 }
 

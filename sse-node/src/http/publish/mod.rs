@@ -21,7 +21,7 @@ use super::{
     respond::{self, Response},
 };
 use crate::{
-    auth::Auth,
+    auth::{Auth, Identity},
     broker::{Appended, BrokerError},
     config::Current,
     event::Position,

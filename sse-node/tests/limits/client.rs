@@ -1,8 +1,13 @@
 //! Who is one: by address, by what trusted proxies say, by subject and by header, through the front door.
 
 use serde_json::json;
+use sse_node::Setup;
 
-use crate::raw::{alone, ask};
+use crate::{
+    issuer::{Issuer, claims},
+    raw::{alone, ask, memory, spec},
+    support::{Node, setup, stream},
+};
 
 /// What an asker sends, and whether it is let in.
 type Case<'a> = (&'a str, bool);
@@ -75,4 +80,41 @@ async fn a_header_tells_who_is_one_and_those_without_are_one_together() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_token_s_subject_is_one_whatever_its_tokens_and_addresses() {
+    let secret = b"a shared secret of thirty-two bytes";
+    let secrets = tempfile::tempdir().unwrap();
+    std::fs::create_dir(secrets.path().join("jwt")).unwrap();
+    std::fs::write(secrets.path().join("jwt/key"), secret).unwrap();
+    let limits = json!({
+        "connect": {"max": 1, "per": "Subject", "refuseWith": "Status"}, "trustedProxies": ["127.0.0.0/8"],
+        "publish": {"max": 1, "window": "1h", "per": "Subject"},
+    });
+    let jwt = json!({"keys": [{"secretRef": {"name": "jwt", "key": "key"}}], "algorithms": ["HS256"]});
+    let auth = json!({"jwt": jwt, "publish": {"jwt": jwt}});
+    let more = json!({"auth": auth, "broker": {"memory": {}}, "fleet": {"replicas": 1}});
+    let serves = setup(stream(&spec(&limits, more)), memory());
+    let node = Node::start_as(Setup { secrets: secrets.path().into(), ..serves }).await;
+    let bearer = |subject: &str, id: u32| {
+        let mut claims = claims(subject);
+        claims["jti"] = id.to_string().into();
+        format!("Authorization: Bearer {}\r\n", Issuer::shared(secret).token(&claims))
+    };
+    let first = ask(node.public, &bearer("ann", 1)).await;
+    assert!(first.is_in(), "{}", first.head);
+    assert_eq!(ask(node.public, &(bearer("ann", 2) + "X-Forwarded-For: 203.0.113.1\r\n")).await.status(), 429);
+    assert!(ask(node.public, &bearer("bob", 3)).await.is_in());
+    // Who is not let in anyway is not counted.
+    assert_eq!(ask(node.public, "Authorization: Bearer x\r\n").await.status(), 401);
+    // And so for those who publish.
+    let publish = async |subject: &str| {
+        let token = bearer(subject, 4);
+        let token = token.trim_end().split_once(": ").unwrap().1.to_owned();
+        let request = hyper::Request::post("/publish").header("host", "node").header("authorization", token);
+        let request = request.body(http_body_util::Full::from("x")).unwrap();
+        crate::support::send(node.publish, request).await.status().as_u16()
+    };
+    assert_eq!((publish("ann").await, publish("ann").await, publish("bob").await), (200, 429, 200));
 }

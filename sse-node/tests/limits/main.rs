@@ -8,6 +8,9 @@ mod concurrent;
 mod connect;
 mod contract;
 mod fleet;
+#[path = "../auth/issuer.rs"]
+#[allow(dead_code, reason = "others need more of it")]
+mod issuer;
 mod passes;
 mod publish;
 mod raw;

@@ -106,6 +106,10 @@ async fn keeps_the_contract(counts: &dyn Counts) {
     assert_eq!(counting.spend(events, long(11), 1).await.standing.remaining, 0);
     assert!(!counting.spend(events, long(5), 1).await.granted);
 
+    // Who publishes and subscribes under the same key is counted for each by itself.
+    assert_eq!(counting.outcome(901, Some((events, long(1))), None).await, Admitted);
+    assert!(counting.spend(key("other"), long(1), 1).await.granted);
+
     // A stream takes one of so many places until it leaves; nobody is counted who gets none.
     let (rate, two) = (Some((key("r"), long(4))), Some((key("s"), 2)));
     assert_eq!(counting.outcome(1, rate, two).await, Admitted);

@@ -29,7 +29,8 @@ pub struct Local {
 }
 
 struct State {
-    windows: Aging<Key, Window>,
+    connects: Aging<Key, Window>,
+    events: Aging<Key, Window>,
     /// The streams of one that the fleet has ended, and when those passes expire.
     passes: Aging<Key, Vec<(u64, Instant)>>,
     streams: Streams,
@@ -37,7 +38,12 @@ struct State {
 
 impl Default for Local {
     fn default() -> Self {
-        let state = State { windows: Aging::new(CLIENTS), passes: Aging::new(CLIENTS), streams: Streams::default() };
+        let state = State {
+            connects: Aging::new(CLIENTS),
+            events: Aging::new(CLIENTS),
+            passes: Aging::new(CLIENTS),
+            streams: Streams::default(),
+        };
         Self { begun: Instant::now(), state: Mutex::new(state) }
     }
 }
@@ -49,7 +55,7 @@ impl Local {
         let full = entry.streams.is_some_and(|(key, most)| state.streams.of(key) >= most);
         let passed = !full && entry.rate.is_some_and(|(key, _)| state.use_pass(key));
         let cost = u32::from(!full && !passed);
-        let spent = entry.rate.map(|(key, quota)| state.windows.entry(key).spend(now, quota, cost));
+        let spent = entry.rate.map(|(key, quota)| state.connects.entry(key).spend(now, quota, cost));
         let outcome = match spent {
             _ if full => Outcome::TooMany,
             _ if passed => Outcome::AdmittedByPass,
@@ -64,7 +70,7 @@ impl Local {
 
     pub fn take(&self, key: Key, quota: Quota, cost: u32) -> Spent {
         let now = self.now();
-        self.state.lock().windows.entry(key).spend(now, quota, cost)
+        self.state.lock().events.entry(key).spend(now, quota, cost)
     }
 
     /// Keeps a place for a stream that was admitted elsewhere.

@@ -204,11 +204,14 @@ fn default_topics_claim() -> String {
 }
 
 impl Jwt {
-    /// The keys of Secrets that it refers to.
-    pub fn secrets(&self) -> impl Iterator<Item = &SecretKey> {
-        self.keys.iter().flat_map(|key| {
+    /// The keys of Secrets that it refers to, each with the field that does.
+    fn secret_refs(&self) -> impl Iterator<Item = (String, &SecretKey)> {
+        self.keys.iter().enumerate().flat_map(|(i, key)| {
             let ca = key.jwks.as_ref().and_then(|jwks| jwks.ca_secret_ref.as_ref());
-            [key.secret_ref.as_ref(), key.public_key_ref.as_ref(), ca].into_iter().flatten()
+            let refs = [("secretRef", &key.secret_ref), ("publicKeyRef", &key.public_key_ref)];
+            let refs = refs.into_iter().filter_map(|(field, secret)| Some((field, secret.as_ref()?)));
+            refs.chain(ca.map(|ca| ("jwks.caSecretRef", ca)))
+                .map(move |(field, secret)| (format!("keys[{i}].{field}"), secret))
         })
     }
 }
@@ -216,9 +219,18 @@ impl Jwt {
 impl Auth {
     /// The keys of Secrets that it refers to.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretKey> {
+        self.secret_refs().map(|(_, secret)| secret)
+    }
+
+    /// The same, each with the field that refers to it, below `spec`.
+    pub fn secret_refs(&self) -> impl Iterator<Item = (String, &SecretKey)> {
         let publish = self.publish.as_ref();
         let token = publish.and_then(|publish| publish.token_secret_ref.as_ref());
-        let jwts = [self.jwt.as_ref(), publish.and_then(|publish| publish.jwt.as_ref())];
-        jwts.into_iter().flatten().flat_map(Jwt::secrets).chain(token)
+        let jwts =
+            [("auth.jwt", self.jwt.as_ref()), ("auth.publish.jwt", publish.and_then(|publish| publish.jwt.as_ref()))];
+        jwts.into_iter()
+            .filter_map(|(at, jwt)| Some((at, jwt?)))
+            .flat_map(|(at, jwt)| jwt.secret_refs().map(move |(field, secret)| (format!("{at}.{field}"), secret)))
+            .chain(token.map(|token| ("auth.publish.tokenSecretRef".to_owned(), token)))
     }
 }

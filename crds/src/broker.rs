@@ -126,6 +126,20 @@ pub struct External {
     pub tls: Option<ExternalTls>,
 }
 
+impl External {
+    /// The keys of Secrets that it refers to, each with the field that does, below `spec`.
+    pub fn secret_refs(&self) -> impl Iterator<Item = (String, &SecretKey)> {
+        let ca = self.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref());
+        [
+            ("usernameSecretRef", self.username_secret_ref.as_ref()),
+            ("passwordSecretRef", self.password_secret_ref.as_ref()),
+            ("tls.caSecretRef", ca),
+        ]
+        .into_iter()
+        .filter_map(|(field, secret)| Some((format!("broker.redis.external.{field}"), secret?)))
+    }
+}
+
 /// How the server's certificate is checked.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]

@@ -2,15 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use crate::broker::SecretKey;
+
 /// Deployment, ConfigMap, ServiceAccount, PodDisruptionBudget, Ingress and the public Service.
 pub fn node(stream: &str) -> String {
     stream.into()
 }
 
-/// The Service that publishers use.
+/// The Service that publishers use, and the Secret of the token that they show.
 pub fn publish(stream: &str) -> String {
     format!("{stream}-publish")
 }
+
+/// Where the token is that publishers show, when `spec.auth.publish` says nothing else.
+pub fn publish_token(stream: &str) -> SecretKey {
+    SecretKey { name: publish(stream), key: TOKEN.into() }
+}
+
+/// The key in [`publish_token`].
+pub const TOKEN: &str = "token";
 
 /// The managed Redis: StatefulSet, Service, ConfigMap and the Secret of its password.
 pub fn redis(stream: &str) -> String {

@@ -130,6 +130,22 @@ impl Invalid {
     }
 }
 
+impl Stream {
+    /// The fields in which `wanted` differs and that a node reads at its start only; all else is taken over while it
+    /// runs. The pods' annotation is a hash of just these.
+    pub fn changed_at_start(&self, wanted: &Self) -> Vec<&'static str> {
+        [
+            ("metadata.name", wanted.name != self.name),
+            ("metadata.namespace", wanted.namespace != self.namespace),
+            ("spec.broker", wanted.broker != self.broker),
+            ("spec.broker.redis.broadcastChannel", wanted.broadcast_channel != self.broadcast_channel),
+        ]
+        .into_iter()
+        .filter_map(|(field, differs)| differs.then_some(field))
+        .collect()
+    }
+}
+
 impl TryFrom<&SseStream> for Stream {
     type Error = Invalid;
 

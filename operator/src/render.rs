@@ -3,11 +3,11 @@
 use ssefleet_crds::{SseStream, crd as definition, manifest};
 
 use crate::{
-    controller::{self, Observed, Password, build::build},
+    controller::{self, Credential, Observed, build::build},
     settings::Settings,
 };
 
-/// Stands where the operator will put a random password.
+/// Stands where the operator will put a random password or token.
 const PLACEHOLDER: &str = "made-at-the-first-apply-and-then-kept";
 
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,12 @@ pub fn crd() -> Result<String, Error> {
 /// The children of the stream in `manifest`, as a stream of YAML documents.
 pub fn children(manifest: &str, settings: &Settings) -> Result<String, Error> {
     let stream: SseStream = manifest::read(manifest)?;
-    let observed = Observed { password: Some(Password::New(PLACEHOLDER.into())), ..Observed::default() };
+    let placeholder = Some(Credential::New(PLACEHOLDER.into()));
+    let observed = Observed {
+        password: placeholder.clone(),
+        publish_token: placeholder.filter(|_| stream.spec.auth.publish.is_none()),
+        ..Observed::default()
+    };
     let wanted = controller::validate(&stream, &observed, settings)?;
     let documents = build(&wanted).documents()?;
     let documents: Result<Vec<_>, _> = documents.iter().map(yaml).collect();

@@ -114,16 +114,7 @@ impl Current {
     /// Takes over what can change while the node runs, and notes what can't.
     pub fn change(&self, wanted: Stream) {
         let now = self.get();
-        let mut needs_restart = Vec::new();
-        let mut keep = |field: &'static str, differs: bool| {
-            if differs {
-                needs_restart.push(field);
-            }
-        };
-        keep("metadata.name", wanted.name != now.name);
-        keep("metadata.namespace", wanted.namespace != now.namespace);
-        keep("spec.broker", wanted.broker != now.broker);
-        keep("spec.broker.redis.broadcastChannel", wanted.broadcast_channel != now.broadcast_channel);
+        let needs_restart = now.changed_at_start(&wanted);
         if needs_restart.is_empty() {
             info!("the manifest has changed and holds from now on");
         } else {

@@ -13,7 +13,9 @@ use std::{
     sync::Arc,
 };
 
-use k8s_openapi::{Resource as KubernetesKind, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::{
+    Resource as KubernetesKind, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -79,6 +81,11 @@ pub(super) async fn apply(
 ) -> Result<Children<Applied>, Error> {
     let service_account = child(built.service_account, stream, cx).await?;
     let config = child(built.config, stream, cx).await?;
+    let publish_token = built.publish_token;
+    if let Some(secret) = &publish_token {
+        create(secret, cx).await?;
+        events::token_created(stream, &secret.name_any(), cx).await;
+    }
     let redis = match built.redis {
         None => None,
         Some(redis) => Some(Box::pin(apply_redis(redis, stream, cx)).await?),
@@ -86,6 +93,7 @@ pub(super) async fn apply(
     Ok(Children {
         service_account,
         config,
+        publish_token,
         redis,
         service: child(built.service, stream, cx).await?,
         publish_service: child(built.publish_service, stream, cx).await?,
@@ -98,11 +106,7 @@ pub(super) async fn apply(
 
 async fn apply_redis(redis: RedisChildren, stream: &SseStream, cx: &Context) -> Result<RedisChildren, Error> {
     if let Some(secret) = &redis.password {
-        // Created, never applied: a password that is there stays, whoever made it.
-        cx.metrics.write("Secret", "create");
-        let api = Api::namespaced(cx.client.clone(), &namespace(secret));
-        let params = PostParams { field_manager: Some(NAME.into()), ..Default::default() };
-        api.create(&params, secret).await.map_err(|source| failed("create", secret, source))?;
+        create(secret, cx).await?;
         events::password_created(stream, &secret.name_any(), cx).await;
     }
     Ok(RedisChildren {
@@ -111,6 +115,15 @@ async fn apply_redis(redis: RedisChildren, stream: &SseStream, cx: &Context) -> 
         service: child(redis.service, stream, cx).await?,
         stateful_set: child(redis.stateful_set, stream, cx).await?,
     })
+}
+
+/// Created, never applied: a credential that is there stays, whoever made it.
+async fn create(secret: &Secret, cx: &Context) -> Result<(), Error> {
+    cx.metrics.write("Secret", "create");
+    let api = Api::namespaced(cx.client.clone(), &namespace(secret));
+    let params = PostParams { field_manager: Some(NAME.into()), ..Default::default() };
+    api.create(&params, secret).await.map_err(|source| failed("create", secret, source))?;
+    Ok(())
 }
 
 async fn maybe<K: Child>(wanted: Option<K>, stream: &SseStream, cx: &Context) -> Result<Option<K>, Error> {
@@ -167,12 +180,19 @@ fn ours<K: Resource + KubernetesKind>(live: &K, stream: &SseStream) -> Result<()
     let (kind, name) = (K::KIND, live.name_any());
     match controller(live) {
         Some(owner) if Some(&owner.uid) == stream.metadata.uid.as_ref() => Ok(()),
-        Some(owner) if owner.kind == "SseStream" && Some(&owner.name) == stream.metadata.name.as_ref() => {
-            Err(Error::Leftover { kind, name })
-        }
+        Some(_) if is_leftover(live, stream) => Err(Error::Leftover { kind, name }),
         Some(owner) => Err(Error::Taken { kind, name, owner: format!("{} {}", owner.kind, owner.name) }),
         None => Err(Error::Taken { kind, name, owner: "no one that is known here".into() }),
     }
+}
+
+/// Whether it belongs to an earlier stream of the same name, with which it will go.
+pub(super) fn is_leftover<K: Resource>(object: &K, stream: &SseStream) -> bool {
+    controller(object).is_some_and(|owner| {
+        owner.kind == "SseStream"
+            && Some(&owner.name) == stream.metadata.name.as_ref()
+            && Some(&owner.uid) != stream.metadata.uid.as_ref()
+    })
 }
 
 pub(super) fn controller<K: Resource>(object: &K) -> Option<&OwnerReference> {

@@ -44,6 +44,11 @@ pub(super) async fn password_created(stream: &SseStream, secret: &str, cx: &Cont
     publish(stream, EventType::Normal, "PasswordCreated".into(), note, cx).await;
 }
 
+pub(super) async fn token_created(stream: &SseStream, secret: &str, cx: &Context) {
+    let note = format!("Made a token for publishers, in the Secret {secret}");
+    publish(stream, EventType::Normal, "TokenCreated".into(), note, cx).await;
+}
+
 /// An event that can't be written is logged and no more: the stream's state does not depend on it.
 async fn publish(stream: &SseStream, type_: EventType, reason: String, note: String, cx: &Context) {
     cx.metrics.write("Event", "create");

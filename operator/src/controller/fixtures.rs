@@ -1,8 +1,9 @@
 //! The streams that the tests of this module build from.
 
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 use ssefleet_crds::{SseStream, SseStreamSpec};
 
-use super::{Observed, Password, Wanted, validate};
+use super::{Credential, Observed, Wanted, validate};
 use crate::settings::Settings;
 
 pub(crate) fn settings() -> Settings {
@@ -18,6 +19,11 @@ pub(crate) fn yaml(spec: &str) -> SseStreamSpec {
     serde_saphyr::from_str(spec).unwrap()
 }
 
+pub(crate) fn secret(keys: &[(&str, &str)]) -> Secret {
+    let data = keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+    Secret { data: Some(data), ..Default::default() }
+}
+
 pub(crate) fn stream(spec: SseStreamSpec) -> SseStream {
     let mut stream = SseStream::new("quotes", spec);
     stream.metadata.namespace = Some("market".into());
@@ -28,8 +34,10 @@ pub(crate) fn stream(spec: SseStreamSpec) -> SseStream {
 
 pub(crate) fn wanted(spec: SseStreamSpec) -> Wanted {
     let managed = spec.broker.redis.as_ref().is_some_and(|redis| redis.managed.is_some());
-    let password = managed.then(|| Password::New("made-up".into()));
-    validate(&stream(spec), &Observed { password, missing: Vec::new() }, &settings()).unwrap()
+    let made_up = || Credential::New("made-up".into());
+    let password = managed.then(made_up);
+    let publish_token = spec.auth.publish.is_none().then(made_up);
+    validate(&stream(spec), &Observed { password, publish_token, missing: Vec::new() }, &settings()).unwrap()
 }
 
 pub(crate) fn memory() -> Wanted {
@@ -38,6 +46,35 @@ pub(crate) fn memory() -> Wanted {
 
 pub(crate) fn managed() -> Wanted {
     wanted(yaml("{}"))
+}
+
+/// All that the edge can be told, and three keys of two Secrets.
+pub(crate) const EDGE: &str = "
+auth:
+  jwt:
+    keys:
+    - {kid: a, secretRef: {name: jwt-keys, key: current}}
+    - {secretRef: {name: jwt-keys, key: previous}}
+    algorithms: [HS256]
+    issuer: https://login.example.com
+    audience: quotes
+    tokenSources: [{cookie: session}]
+  publish:
+    jwt:
+      keys: [{jwks: {url: https://login.example.com/jwks.json, caSecretRef: {name: company.ca, key: ca.crt}}}]
+      algorithms: [ES256]
+rateLimits:
+  connect: {max: 30, window: 1m, per: Subject}
+  concurrent: {per: Header, header: X-Api-Key}
+  publish: {max: 100}
+  trustedProxies: [10.0.0.0/8]
+  whenRedisIsAway: Refuse
+cors: {allowedOrigins: [https://app.example.com], allowCredentials: true}
+compression: {mode: Transport, thresholdBytes: 512}
+";
+
+pub(crate) fn edge() -> Wanted {
+    wanted(yaml(EDGE))
 }
 
 pub(crate) fn external() -> Wanted {

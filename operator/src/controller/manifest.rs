@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use ssefleet_crds::{
     GROUP, SseStream, Stream,
+    auth::Publish,
     broker::{self, External},
     names,
     validated::Broker,
@@ -12,10 +13,23 @@ use ssefleet_crds::{
 
 use super::validate::password;
 
+/// The nodes' manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// `stream.yaml`.
+    pub text: String,
+    /// The part of it that a node reads at its start only, as text: what [`Stream::changed_at_start`] looks at.
+    pub at_start: String,
+}
+
 /// A `serde_json` error can't happen for these types; it is passed on all the same, not swallowed.
-pub(super) fn manifest(object: &SseStream, stream: &Stream) -> Result<String, Box<dyn std::error::Error>> {
+pub(super) fn manifest(object: &SseStream, stream: &Stream) -> Result<Manifest, Box<dyn std::error::Error>> {
     let mut spec = object.spec.clone();
     spec.exposure = None;
+    // In a cluster, whoever reaches the port may not publish for that alone.
+    spec.auth
+        .publish
+        .get_or_insert_with(|| Publish { token_secret_ref: Some(names::publish_token(&stream.name)), jwt: None });
     if let Broker::ManagedRedis(_) = stream.broker {
         spec.broker = broker::Broker { memory: None, redis: Some(managed(stream)) };
     }
@@ -27,12 +41,15 @@ pub(super) fn manifest(object: &SseStream, stream: &Stream) -> Result<String, Bo
             fleet.remove("replicas");
         }
     }
-    yaml(&json!({
+    let metadata = json!({"name": stream.name, "namespace": stream.namespace});
+    let at_start = json!({"metadata": metadata, "broker": spec["broker"]}).to_string();
+    let text = yaml(&json!({
         "apiVersion": format!("{GROUP}/v1alpha1"),
         "kind": "SseStream",
-        "metadata": {"name": stream.name, "namespace": stream.namespace},
+        "metadata": metadata,
         "spec": spec,
-    }))
+    }))?;
+    Ok(Manifest { text, at_start })
 }
 
 fn managed(stream: &Stream) -> broker::Redis {
@@ -51,17 +68,57 @@ fn yaml(document: &impl Serialize) -> Result<String, Box<dyn std::error::Error>>
 
 #[cfg(test)]
 mod tests {
-    use ssefleet_crds::manifest;
+    use ssefleet_crds::{Stream, manifest, names};
 
+    use super::Manifest;
     use crate::controller::fixtures;
 
     #[test]
     fn a_node_takes_the_manifest_as_it_is() {
         for wanted in [fixtures::memory(), fixtures::managed(), fixtures::external()] {
-            let read = manifest::read(&wanted.manifest).unwrap();
-            assert_eq!(read.metadata.name.as_deref(), Some("quotes"), "{}", wanted.manifest);
+            let read = manifest::read(&wanted.manifest.text).unwrap();
+            assert_eq!(read.metadata.name.as_deref(), Some("quotes"), "{}", wanted.manifest.text);
             assert_eq!(read.spec.exposure, None);
         }
+    }
+
+    /// The stream that a node makes of the manifest for such a spec.
+    fn served(spec: &str) -> (Stream, Manifest) {
+        let wanted = fixtures::wanted(fixtures::yaml(spec));
+        (Stream::try_from(&manifest::read(&wanted.manifest.text).unwrap()).unwrap(), wanted.manifest)
+    }
+
+    #[test]
+    fn only_what_a_node_reads_at_its_start_counts_as_such() {
+        let (before, manifest) = served("{}");
+        for spec in [
+            fixtures::EDGE,
+            "path: /other",
+            "connections: {maxPerPod: 7}",
+            "rateLimits: {connect: {max: 3}}",
+            "cors: {allowedOrigins: [\"*\"]}",
+            "compression: {mode: Transport}",
+            "history: {maxEvents: 7}",
+            "fleet: {drain: {reconnectsPerSecond: 7}}",
+            "exposure: {ingress: {controller: Traefik}}",
+            "broker: {redis: {managed: {}, broadcastChannel: other}}",
+            "broker: {redis: {external: {url: \"redis://other:6379\"}}}",
+            "broker: {redis: {external: {url: \"redis://quotes-redis.market.svc:6379\"}}}",
+        ] {
+            let (now, changed) = served(spec);
+            let restarts = !before.changed_at_start(&now).is_empty();
+            assert_eq!(restarts, changed.at_start != manifest.at_start, "{spec}: {:?}", before.changed_at_start(&now));
+            assert_eq!(restarts, spec.starts_with("broker"), "{spec}");
+        }
+    }
+
+    #[test]
+    fn publishers_show_the_token_that_the_operator_makes_unless_the_stream_says_otherwise() {
+        let publish = |spec: &str| served(spec).0.auth.publish.unwrap();
+        assert_eq!(publish("{}").token_secret_ref, Some(names::publish_token("quotes")));
+        let own = publish("auth: {publish: {tokenSecretRef: {name: mine, key: a}}}");
+        assert_eq!(own.token_secret_ref.unwrap().name, "mine");
+        assert_eq!(publish(fixtures::EDGE).token_secret_ref, None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod apply;
 mod backoff;
 pub mod build;
 mod conditions;
+mod credential;
 mod error;
 mod events;
 #[cfg(test)]
@@ -44,8 +45,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::{apply::apply, build::build, memory::Memory, prune::prune, resolve::resolve, status::update_status};
 pub use self::{
+    credential::Credential,
     error::Error,
-    resolve::{Observed, Password},
+    resolve::Observed,
     validate::{Error as ValidateError, Wanted, validate},
 };
 use crate::{NAME, http::Readiness, metrics::Metrics, settings::Settings, watch::Stores};
@@ -120,7 +122,7 @@ async fn pipeline(stream: &SseStream, cx: &Context) -> Result<Action, Error> {
     let observed = resolve(stream, cx).await?; // reads: the Secrets that the stream refers to
     let wanted = validate(stream, &observed, &cx.settings)?; // parsed once; has no invalid state
     let applied = Box::pin(apply(build(&wanted), stream, cx)).await?; // writes only what differs
-    prune(stream, &applied, cx).await?; // ours, and no longer wanted
+    prune(stream, &wanted, &applied, cx).await?; // ours, and no longer wanted
     Ok(update_status(stream, &observed, &wanted, &applied, cx).await?) // writes only what changed; says when to look again
 }
 

@@ -15,6 +15,8 @@ use super::{
     Context,
     apply::controller,
     build::{Applied, Children},
+    credential::Purpose,
+    validate::Wanted,
 };
 use crate::watch::Child;
 
@@ -32,21 +34,31 @@ impl Error {
     }
 }
 
-pub(super) async fn prune(stream: &SseStream, wanted: &Children<Applied>, cx: &Context) -> Result<(), Error> {
-    let redis = wanted.redis.as_ref();
-    of_kind(&wanted.ingress, stream, cx).await?;
-    of_kind(&wanted.disruption_budget, stream, cx).await?;
+pub(super) async fn prune(
+    stream: &SseStream,
+    wanted: &Wanted,
+    applied: &Children<Applied>,
+    cx: &Context,
+) -> Result<(), Error> {
+    let redis = applied.redis.as_ref();
+    of_kind(&applied.ingress, stream, cx).await?;
+    of_kind(&applied.disruption_budget, stream, cx).await?;
     let stateful_sets = unwanted(redis.map(|redis| &redis.stateful_set), stream, cx);
     if !stateful_sets.is_empty() {
         // Secrets are not watched: the password goes just before the Redis that it was for.
-        password(stream, cx).await?;
+        credential(Purpose::RedisPassword, stream, cx).await?;
     }
     for stateful_set in stateful_sets {
         remove(stateful_set.as_ref(), cx).await?;
     }
-    let services = [&wanted.service, &wanted.publish_service];
+    // And the token, when the stream says what publishers show instead, unless it says just that.
+    let token = names::publish(&stream.name_any());
+    if wanted.publish_token.is_none() && wanted.secrets.iter().all(|secret| secret.name != token) {
+        credential(Purpose::PublishToken, stream, cx).await?;
+    }
+    let services = [&applied.service, &applied.publish_service];
     of_kind(services.into_iter().chain(redis.map(|redis| &redis.service)), stream, cx).await?;
-    of_kind([&wanted.config].into_iter().chain(redis.map(|redis| &redis.config)), stream, cx).await
+    of_kind([&applied.config].into_iter().chain(redis.map(|redis| &redis.config)), stream, cx).await
 }
 
 async fn of_kind<'a, K: Child>(
@@ -72,8 +84,8 @@ fn is_unwanted<K: Resource>(object: &K, stream: &SseStream, wanted: &[String]) -
         && !wanted.contains(&object.name_any())
 }
 
-async fn password(stream: &SseStream, cx: &Context) -> Result<(), Error> {
-    let name = names::redis(&stream.name_any());
+async fn credential(purpose: Purpose, stream: &SseStream, cx: &Context) -> Result<(), Error> {
+    let name = purpose.secret(&stream.name_any());
     let api = Api::<Secret>::namespaced(cx.client.clone(), &stream.namespace().unwrap_or_default());
     let found = api.get_opt(&name).await;
     match found.map_err(|source| Error::Api { verb: "get", kind: "Secret", name, source })? {

@@ -10,9 +10,10 @@ use ssefleet_crds::{
 };
 
 use super::{
+    credential::{Credential, PASSWORD},
     error::Blocked,
-    manifest::manifest,
-    resolve::{Observed, PASSWORD, Password},
+    manifest::{Manifest, manifest},
+    resolve::Observed,
 };
 use crate::settings::Settings;
 
@@ -47,12 +48,13 @@ pub struct Wanted {
     pub stream: Stream,
     /// What makes the children go with the stream; `None` for a stream that is in no cluster.
     pub owner: Option<OwnerReference>,
-    /// The nodes' `stream.yaml`.
-    pub manifest: String,
+    pub manifest: Manifest,
     /// The keys of Secrets that the nodes read.
     pub secrets: Vec<SecretKey>,
     /// The managed Redis, if there is to be one.
     pub redis: Option<Redis>,
+    /// What publishers show, if the stream does not say.
+    pub publish_token: Option<Credential>,
     pub settings: Settings,
 }
 
@@ -60,7 +62,7 @@ pub struct Wanted {
 #[derive(Clone, Debug)]
 pub struct Redis {
     pub spec: ManagedRedis,
-    pub password: Password,
+    pub password: Credential,
 }
 
 pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) -> Result<Wanted, Error> {
@@ -77,6 +79,7 @@ pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) ->
         manifest,
         secrets: secrets(&stream),
         redis,
+        publish_token: observed.publish_token.clone(),
         settings: settings.clone(),
         stream,
     })
@@ -84,13 +87,17 @@ pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) ->
 
 /// In order and each once, so that what is built is the same each time.
 fn secrets(stream: &Stream) -> Vec<SecretKey> {
-    let mut secrets: Vec<SecretKey> = match &stream.broker {
-        Broker::Memory => Vec::new(),
-        Broker::ManagedRedis(_) => vec![password(&stream.name)],
+    let mut secrets: Vec<SecretKey> = stream.auth.secrets().cloned().collect();
+    if stream.auth.publish.is_none() {
+        secrets.push(names::publish_token(&stream.name));
+    }
+    match &stream.broker {
+        Broker::Memory => {}
+        Broker::ManagedRedis(_) => secrets.push(password(&stream.name)),
         Broker::ExternalRedis(redis) => {
-            [&redis.username, &redis.password, &redis.ca].into_iter().flatten().cloned().collect()
+            secrets.extend([&redis.username, &redis.password, &redis.ca].into_iter().flatten().cloned());
         }
-    };
+    }
     secrets.sort();
     secrets.dedup();
     secrets

@@ -12,7 +12,7 @@ pub(super) const FILE: &str = "stream.yaml";
 pub fn config(wanted: &Wanted) -> ConfigMap {
     ConfigMap {
         metadata: metadata(wanted, names::node(&wanted.stream.name), Component::Node),
-        data: Some([(FILE.to_owned(), wanted.manifest.clone())].into()),
+        data: Some([(FILE.to_owned(), wanted.manifest.text.clone())].into()),
         ..Default::default()
     }
 }
@@ -25,6 +25,11 @@ mod tests {
     #[test]
     fn managed_redis_is_told_by_its_address() {
         insta::assert_snapshot!(golden(&config(&fixtures::managed())));
+    }
+
+    #[test]
+    fn the_edge_is_passed_on() {
+        insta::assert_snapshot!(golden(&config(&fixtures::edge())));
     }
 
     #[test]

@@ -63,10 +63,10 @@ pub fn deployment(wanted: &Wanted) -> Deployment {
     }
 }
 
-/// The node reads its manifest at its start only, so all of it counts here.
+/// Limits, CORS, tokens and all else that a node takes over while it runs replace no pod: only the rest counts here.
 fn annotations(wanted: &Wanted) -> BTreeMap<String, String> {
     let mut annotations = wanted.stream.pod.annotations.clone();
-    annotations.insert(CONFIG.into(), digest::short(&wanted.manifest, 8));
+    annotations.insert(CONFIG.into(), digest::short(&wanted.manifest.at_start, 8));
     annotations
 }
 
@@ -208,6 +208,29 @@ mod tests {
     #[test]
     fn memory() {
         insta::assert_snapshot!(golden(&deployment(&fixtures::memory())));
+    }
+
+    #[test]
+    fn with_the_secrets_of_the_edge() {
+        insta::assert_snapshot!(golden(&deployment(&fixtures::edge())));
+    }
+
+    #[test]
+    fn what_a_node_takes_over_while_it_runs_replaces_no_pod() {
+        let built = |spec: &str| deployment(&fixtures::wanted(fixtures::yaml(spec)));
+        for spec in [
+            "path: /other",
+            "connections: {maxPerPod: 7}",
+            "rateLimits: {connect: {max: 3}}",
+            "cors: {allowedOrigins: [\"*\"]}",
+            "compression: {mode: Transport}",
+            "history: {maxEvents: 7}",
+        ] {
+            assert_eq!(built(spec), built("{}"), "{spec}");
+        }
+        let edge = fixtures::EDGE.replace("[HS256]", "[HS512]").replace("max: 30", "max: 3");
+        assert_eq!(built(&edge), built(fixtures::EDGE));
+        assert_ne!(built("broker: {redis: {managed: {}, broadcastChannel: other}}"), built("{}"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod deployment;
 mod disruption_budget;
 mod ingress;
 mod pod;
+mod publish_token;
 mod redis;
 mod service;
 mod service_account;
@@ -15,7 +16,7 @@ use std::marker::PhantomData;
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
-        core::v1::{ConfigMap, Service, ServiceAccount},
+        core::v1::{ConfigMap, Secret, Service, ServiceAccount},
         networking::v1::Ingress,
         policy::v1::PodDisruptionBudget,
     },
@@ -43,6 +44,8 @@ pub struct Applied;
 pub struct Children<State> {
     pub service_account: ServiceAccount,
     pub config: ConfigMap,
+    /// Only when there is none yet.
+    pub publish_token: Option<Secret>,
     pub redis: Option<RedisChildren>,
     pub service: Service,
     pub publish_service: Service,
@@ -56,6 +59,7 @@ pub fn build(wanted: &Wanted) -> Children<Built> {
     Children {
         service_account: service_account::service_account(wanted),
         config: config::config(wanted),
+        publish_token: publish_token::publish_token(wanted),
         redis: wanted.redis.as_ref().map(|redis| redis::redis(wanted, redis)),
         service: service::public(wanted),
         publish_service: service::publish(wanted),
@@ -70,6 +74,7 @@ impl Children<Built> {
     /// Each child as a document, in the order in which they are applied.
     pub fn documents(&self) -> Result<Vec<Value>, serde_json::Error> {
         let mut documents = vec![serde_json::to_value(&self.service_account)?, serde_json::to_value(&self.config)?];
+        documents.extend(self.publish_token.as_ref().map(serde_json::to_value).transpose()?);
         if let Some(redis) = &self.redis {
             documents.extend(redis.password.as_ref().map(serde_json::to_value).transpose()?);
             documents.push(serde_json::to_value(&redis.config)?);
@@ -92,6 +97,16 @@ fn metadata(wanted: &Wanted, name: String, component: Component) -> ObjectMeta {
         namespace: Some(wanted.stream.namespace.clone()),
         labels: Some(names::labels(&wanted.stream.name, component)),
         owner_references: wanted.owner.clone().map(|owner| vec![owner]),
+        ..Default::default()
+    }
+}
+
+/// A Secret of the operator's own making.
+fn secret<const N: usize>(wanted: &Wanted, name: String, component: Component, data: [(&str, String); N]) -> Secret {
+    Secret {
+        metadata: metadata(wanted, name, component),
+        type_: Some("Opaque".into()),
+        string_data: Some(data.map(|(key, value)| (key.to_owned(), value)).into()),
         ..Default::default()
     }
 }

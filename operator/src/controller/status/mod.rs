@@ -18,7 +18,7 @@ use ssefleet_crds::{
     names::{self, Component},
 };
 
-use self::verdicts::{Nodes, broker, degraded, exposed, progressing, ready};
+use self::verdicts::{Nodes, broker, degraded, exposed, progressing, ready, secrets};
 use super::{
     Context,
     build::{Applied, Children},
@@ -114,13 +114,14 @@ fn status(
     let generation = object.metadata.generation;
     let nodes = Nodes::of(&applied.deployment, stream.replicas);
     let broker = broker(wanted, &observed.missing, &nodes, applied.redis.as_ref().map(|redis| &redis.stateful_set));
+    let secrets = secrets(&observed.missing, &stream.namespace);
     let (exposed, address) = exposed(stream.ingress.as_ref(), applied.ingress.as_ref());
     // A rollout is over when it has been over once for this generation: nodes that fail later are lost, not rolling.
     let settled = get(&before.conditions, PROGRESSING)
         .is_some_and(|before| before.status == "False" && before.observed_generation == generation);
     let progressing = progressing(&nodes, &broker, settled);
-    let degraded = degraded(&nodes, &broker, &observed.missing, progressing.holds);
-    let ready = ready(&nodes, &broker, stream.ingress.is_some().then_some(&exposed));
+    let degraded = degraded(&nodes, &broker, secrets.as_ref(), progressing.holds);
+    let ready = ready(&nodes, &broker, secrets.as_ref(), stream.ingress.is_some().then_some(&exposed));
 
     let mut conditions = Conditions { list: before.conditions.clone(), generation, now };
     conditions.set(READY, ready);

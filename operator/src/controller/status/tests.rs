@@ -7,6 +7,8 @@ use k8s_openapi::api::{
     networking::v1::{IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressStatus},
 };
 
+use ssefleet_crds::broker::SecretKey;
+
 use super::*;
 use crate::controller::{build::build, fixtures, resolve::Missing};
 
@@ -36,6 +38,7 @@ fn world(wanted: Wanted) -> World {
     let children = Children {
         service_account: built.service_account,
         config: built.config,
+        publish_token: built.publish_token,
         redis: built.redis,
         service: built.service,
         publish_service: built.publish_service,
@@ -178,18 +181,52 @@ fn an_ingress_without_an_address_is_not_ready() {
     assert_eq!(world.status().url.as_deref(), Some("http://quotes.market.svc/events"));
 }
 
+fn missing(field: &str, name: &str, key: &str) -> Missing {
+    let secret = SecretKey { name: name.into(), key: key.into() };
+    Missing { field: field.into(), secret, only_key: false }
+}
+
 #[test]
-fn a_missing_secret_says_how_to_make_it() {
+fn a_missing_secret_of_the_broker_says_how_to_make_it() {
     let mut world = world(fixtures::external());
-    let secret = world.wanted.secrets[1].clone();
-    world.observed.missing.push(Missing { secret, only_key: false });
+    world.observed.missing.push(missing("broker.redis.external.passwordSecretRef", "redis-auth", "password"));
     assert_eq!(world.told()[2..4], ["Degraded=True SecretMissing", "BrokerReady=False SecretMissing"]);
     assert_eq!(
         world.message(BROKER_READY),
-        "There is no Secret redis-auth: create it with kubectl -n market create secret generic redis-auth --from-literal=password=…"
+        "spec.broker.redis.external.passwordSecretRef: there is no Secret redis-auth; create it with kubectl -n market create secret generic redis-auth --from-literal=password=…"
     );
     world.observed.missing[0].only_key = true;
     assert!(world.message(BROKER_READY).contains(r#"-p '{"stringData":{"password":"…"}}'"#));
+}
+
+#[test]
+fn a_missing_secret_of_the_edge_is_told_and_is_not_the_brokers_fault() {
+    let mut world = well();
+    world.observed.missing.push(missing("auth.jwt.keys[0].publicKeyRef", "jwt-keys", "login.pem"));
+    assert_eq!(
+        world.told()[..4],
+        [
+            "Ready=False SecretMissing",
+            "Progressing=False Complete",
+            "Degraded=True SecretMissing",
+            "BrokerReady=True RedisReady"
+        ]
+    );
+    let says = "spec.auth.jwt.keys[0].publicKeyRef: there is no Secret jwt-keys; create it with kubectl -n market create secret generic jwt-keys --from-file=login.pem=FILE";
+    assert_eq!((world.message(READY).as_str(), world.message(DEGRADED).as_str()), (says, says));
+    world.observed.missing[0].only_key = true;
+    assert_eq!(
+        world.message(READY),
+        r#"spec.auth.jwt.keys[0].publicKeyRef: Secret jwt-keys has no key login.pem; add it with kubectl -n market patch secret jwt-keys -p '{"stringData":{"login.pem":"…"}}'"#
+    );
+}
+
+#[test]
+fn an_external_redis_is_fine_without_a_secret_of_the_edge() {
+    let mut world = world(fixtures::external());
+    world.nodes(3, 3, "NewReplicaSetAvailable");
+    world.observed.missing.push(missing("auth.publish.tokenSecretRef", "tokens", "token"));
+    assert_eq!((&*world.told()[0], &*world.told()[3]), ("Ready=False SecretMissing", "BrokerReady=True RedisReached"));
 }
 
 #[test]

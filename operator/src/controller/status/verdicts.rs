@@ -13,6 +13,9 @@ use ssefleet_crds::{
 
 use crate::controller::{Wanted, conditions::Verdict, resolve::Missing};
 
+/// The reason of every condition that waits for a Secret of the user's.
+const SECRET_MISSING: &str = "SecretMissing";
+
 /// The nodes as their Deployment tells of them.
 pub(super) struct Nodes {
     name: String,
@@ -71,8 +74,8 @@ pub(super) fn broker(wanted: &Wanted, missing: &[Missing], nodes: &Nodes, redis:
             )
         }
         Broker::ExternalRedis(redis) => {
-            if let Some(missing) = missing.first() {
-                return Verdict::no("SecretMissing", say_missing(missing, namespace));
+            if let Some(missing) = missing.iter().find(|missing| missing.is_of_broker()) {
+                return Verdict::no(SECRET_MISSING, say_missing(missing, namespace));
             }
             if nodes.ready > 0 || nodes.wanted == 0 {
                 return Verdict::yes("RedisReached", format!("The nodes reach {}", redis.url));
@@ -88,16 +91,26 @@ pub(super) fn broker(wanted: &Wanted, missing: &[Missing], nodes: &Nodes, redis:
     }
 }
 
-fn say_missing(Missing { secret, only_key }: &Missing, namespace: &str) -> String {
+/// A Secret that the nodes need for something else than the broker, if one is missing.
+pub(super) fn secrets(missing: &[Missing], namespace: &str) -> Option<Verdict> {
+    let first = missing.iter().find(|missing| !missing.is_of_broker())?;
+    Some(Verdict::no(SECRET_MISSING, say_missing(first, namespace)))
+}
+
+fn say_missing(Missing { field, secret, only_key }: &Missing, namespace: &str) -> String {
     let (name, key) = (&secret.name, &secret.key);
     if *only_key {
         let patch = format!(r#"'{{"stringData":{{"{key}":"…"}}}}'"#);
-        format!("Secret {name} has no key {key}: add it with kubectl -n {namespace} patch secret {name} -p {patch}")
-    } else {
-        format!(
-            "There is no Secret {name}: create it with kubectl -n {namespace} create secret generic {name} --from-literal={key}=…"
-        )
+        return format!(
+            "spec.{field}: Secret {name} has no key {key}; add it with kubectl -n {namespace} patch secret {name} -p {patch}"
+        );
     }
+    // Keys and certificates are files, secrets are words.
+    let is_file = ["publicKeyRef", "caSecretRef"].iter().any(|kind| field.ends_with(kind));
+    let from = if is_file { format!("--from-file={key}=FILE") } else { format!("--from-literal={key}=…") };
+    format!(
+        "spec.{field}: there is no Secret {name}; create it with kubectl -n {namespace} create secret generic {name} {from}"
+    )
 }
 
 /// Whether the stream can be reached from outside, and the address that it has then.
@@ -144,12 +157,12 @@ pub(super) fn progressing(nodes: &Nodes, broker: &Verdict, settled: bool) -> Ver
     }
 }
 
-pub(super) fn degraded(nodes: &Nodes, broker: &Verdict, missing: &[Missing], progressing: bool) -> Verdict {
+pub(super) fn degraded(nodes: &Nodes, broker: &Verdict, secrets: Option<&Verdict>, progressing: bool) -> Verdict {
     let Nodes { name, wanted, ready, .. } = nodes;
     if let Some(failure) = &nodes.failure {
         Verdict::yes("RolloutStuck", format!("{failure} See kubectl describe deployment {name}, and its pods"))
-    } else if !missing.is_empty() {
-        Verdict::yes(broker.reason, broker.message.clone())
+    } else if let Some(missing) = secrets.or(Some(broker)).filter(|verdict| verdict.reason == SECRET_MISSING) {
+        Verdict::yes(missing.reason, missing.message.clone())
     } else if progressing {
         Verdict::no("AsExpected", "A rollout is under way")
     } else if !broker.holds {
@@ -163,10 +176,12 @@ pub(super) fn degraded(nodes: &Nodes, broker: &Verdict, missing: &[Missing], pro
     }
 }
 
-pub(super) fn ready(nodes: &Nodes, broker: &Verdict, exposed: Option<&Verdict>) -> Verdict {
+pub(super) fn ready(nodes: &Nodes, broker: &Verdict, secrets: Option<&Verdict>, exposed: Option<&Verdict>) -> Verdict {
     let Nodes { wanted, ready, updated, .. } = nodes;
     if !broker.holds {
         Verdict::no("BrokerNotReady", broker.message.clone())
+    } else if let Some(missing) = secrets {
+        missing.clone()
     } else if *wanted == 0 {
         Verdict::no("ScaledToZero", "No node is wanted: kubectl scale sse/NAME --replicas=2")
     } else if !nodes.complete() {

@@ -3,28 +3,23 @@
 use k8s_openapi::api::core::v1::Secret;
 use ssefleet_crds::names::{self, Component};
 
-use super::super::metadata;
+use super::super::secret;
 use crate::controller::{
     Wanted,
-    resolve::{AUTH_CONF, PASSWORD, Password},
+    credential::{AUTH_CONF, PASSWORD},
     validate::Redis,
 };
 
 pub fn password(wanted: &Wanted, redis: &Redis) -> Option<Secret> {
-    let Password::New(password) = &redis.password else { return None };
-    let data = [(AUTH_CONF, format!("requirepass {password}\n")), (PASSWORD, password.clone())];
-    Some(Secret {
-        metadata: metadata(wanted, names::redis(&wanted.stream.name), Component::Redis),
-        type_: Some("Opaque".into()),
-        string_data: Some(data.map(|(key, value)| (key.to_owned(), value)).into()),
-        ..Default::default()
-    })
+    let password = redis.password.new()?;
+    let data = [(AUTH_CONF, format!("requirepass {password}\n")), (PASSWORD, password.to_owned())];
+    Some(secret(wanted, names::redis(&wanted.stream.name), Component::Redis, data))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::{build::golden, fixtures};
+    use crate::controller::{Credential, build::golden, fixtures};
 
     #[test]
     fn made_once() {
@@ -36,7 +31,7 @@ mod tests {
     fn then_kept() {
         let wanted = fixtures::managed();
         let mut redis = wanted.redis.clone().unwrap();
-        redis.password = Password::Kept { version: "1".into() };
+        redis.password = Credential::Kept { version: "1".into() };
         assert_eq!(password(&wanted, &redis), None);
     }
 }

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     controller::{
         Wanted,
-        resolve::{AUTH_CONF, PASSWORD},
+        credential::{AUTH_CONF, PASSWORD},
         validate::Redis,
     },
     digest,
@@ -195,7 +195,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::{Password, build::golden, fixtures};
+    use crate::controller::{Credential, build::golden, fixtures};
 
     fn built(spec: &str) -> StatefulSet {
         let wanted = fixtures::wanted(fixtures::yaml(spec));
@@ -217,10 +217,10 @@ mod tests {
     #[test]
     fn a_new_password_restarts_it_and_a_kept_one_does_not() {
         let wanted = fixtures::managed();
-        let annotations = |password: Password| annotations(&Redis { password, ..wanted.redis.clone().unwrap() });
-        let new = Password::New("one".into());
-        assert_eq!(annotations(new.clone()), annotations(Password::Kept { version: new.version() }));
-        assert_ne!(annotations(new), annotations(Password::New("other".into())));
+        let annotations = |password: Credential| annotations(&Redis { password, ..wanted.redis.clone().unwrap() });
+        let new = Credential::New("one".into());
+        assert_eq!(annotations(new.clone()), annotations(Credential::Kept { version: new.version() }));
+        assert_ne!(annotations(new), annotations(Credential::New("other".into())));
     }
 
     #[test]

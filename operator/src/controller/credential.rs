@@ -1,0 +1,150 @@
+//! What the operator makes up once and then keeps, whoever changes it: the managed Redis' password, and the token that
+//! publishers show. One that is not there yet is made here, and stored by `apply`.
+
+use std::fmt;
+
+use k8s_openapi::api::core::v1::Secret;
+use ring::rand::{SecureRandom, SystemRandom};
+use ssefleet_crds::names;
+
+use super::resolve::Error;
+use crate::digest;
+
+/// The key of the managed Redis' Secret that clients read.
+pub const PASSWORD: &str = "password";
+/// The key that redis.conf includes, so that the password is in no argument and no `ConfigMap`.
+pub const AUTH_CONF: &str = "auth.conf";
+
+/// What a credential is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    RedisPassword,
+    PublishToken,
+}
+
+impl Purpose {
+    /// The name of its Secret.
+    pub fn secret(self, stream: &str) -> String {
+        match self {
+            Self::RedisPassword => names::redis(stream),
+            Self::PublishToken => names::publish(stream),
+        }
+    }
+
+    /// The keys that the Secret needs; the first holds the credential itself.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::RedisPassword => &[PASSWORD, AUTH_CONF],
+            Self::PublishToken => &[names::TOKEN],
+        }
+    }
+
+    /// What is to be done about a Secret without one of its keys.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::RedisPassword => {
+                "which the managed Redis needs: put password and auth.conf (`requirepass PASSWORD`) back, or delete the Secret to have a new password made"
+            }
+            Self::PublishToken => {
+                "which publishers show: put it back, delete the Secret to have a new token made, or say in spec.auth.publish what publishers show instead"
+            }
+        }
+    }
+}
+
+/// A password or a token.
+#[derive(Clone)]
+pub enum Credential {
+    /// It is there, and never written again.
+    Kept { version: String },
+    /// There is none yet.
+    New(String),
+}
+
+impl Credential {
+    /// The one that the Secret holds, or a new one where there is no Secret.
+    pub fn of(purpose: Purpose, name: &str, secret: Option<&Secret>) -> Result<Self, Error> {
+        let Some(secret) = secret else { return random().map(Self::New) };
+        let absent = purpose.keys().iter().find(|key| value(secret, key).is_none());
+        if let Some(key) = absent {
+            return Err(Error::Incomplete { name: name.to_owned(), key, purpose });
+        }
+        let word = purpose.keys().first().and_then(|key| value(secret, key));
+        Ok(Self::Kept { version: version(word.unwrap_or_default()) })
+    }
+
+    /// Changes when a password does, so that Redis restarts with the new one. Sixteen bits: enough to notice a
+    /// rotation, and too few to tell a guessed password from others by what a `StatefulSet` shows.
+    pub fn version(&self) -> String {
+        match self {
+            Self::Kept { version } => version.clone(),
+            Self::New(word) => version(word.as_bytes()),
+        }
+    }
+
+    /// What is to be stored, if it is not there yet.
+    pub fn new(&self) -> Option<&str> {
+        match self {
+            Self::Kept { .. } => None,
+            Self::New(word) => Some(word),
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kept { .. } => "Kept",
+            Self::New(_) => "New",
+        })
+    }
+}
+
+fn version(word: &[u8]) -> String {
+    digest::short(&format!("managed Redis {}", digest::hex(word)), 2)
+}
+
+/// What a key of a Secret holds, if that is anything.
+pub fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
+    secret.data.as_ref()?.get(key).map(|value| value.0.as_slice()).filter(|value| !value.is_empty())
+}
+
+/// 256 bits as hex: needs no quoting in auth.conf, a URL or a header.
+fn random() -> Result<String, Error> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+    Ok(digest::hex(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::fixtures::secret;
+
+    #[test]
+    fn a_credential_is_kept_only_when_its_secret_is_whole() {
+        let told =
+            |purpose, keys: &[_]| Credential::of(purpose, "quotes-x", Some(&secret(keys))).unwrap_err().to_string();
+        assert!(told(Purpose::RedisPassword, &[("password", "x")]).contains("no key auth.conf"));
+        assert!(told(Purpose::RedisPassword, &[("auth.conf", "x"), ("password", "")]).contains("no key password"));
+        let told = told(Purpose::PublishToken, &[("tokens", "x")]);
+        assert_eq!(
+            told,
+            "Secret quotes-x has no key token, which publishers show: put it back, delete the Secret to have a new token made, or say in spec.auth.publish what publishers show instead"
+        );
+        let whole = secret(&[("password", "x"), ("auth.conf", "requirepass x")]);
+        let kept = Credential::of(Purpose::RedisPassword, "quotes-redis", Some(&whole)).unwrap();
+        assert_eq!((kept.version(), kept.new()), (Credential::New("x".into()).version(), None));
+        let kept = Credential::of(Purpose::PublishToken, "quotes-publish", Some(&secret(&[("token", "x")])));
+        assert_eq!(kept.unwrap().new(), None);
+    }
+
+    #[test]
+    fn new_ones_are_long_random_and_never_printed() {
+        let new = || Credential::of(Purpose::PublishToken, "quotes-publish", None).unwrap();
+        let (one, other) = (new(), new());
+        assert_eq!(one.new().map(str::len), Some(64));
+        assert_ne!(one.new(), other.new());
+        assert_eq!(format!("{one:?}"), "New");
+    }
+}

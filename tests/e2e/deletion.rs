@@ -22,6 +22,7 @@ async fn deleting_a_stream_removes_every_child_and_its_volume() {
         "StatefulSet/quotes-redis",
         "Service/quotes-redis",
         "Secret/quotes-redis",
+        "Secret/quotes-publish",
     ] {
         assert!(children.iter().any(|child| child == expected), "{expected} is not among {children:?}");
     }

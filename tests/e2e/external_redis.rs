@@ -30,7 +30,7 @@ async fn a_missing_secret_is_named_and_its_arrival_is_enough() {
     other.ready().await;
     let secret: Secret = here.access.api(&here.name).get("other-redis").await.must("read the other's password");
     let password = secret.data.and_then(|mut data| data.remove("password")).must("read the other's password");
-    here.create_secret("redis-login", "password", &String::from_utf8_lossy(&password.0)).await;
+    here.create_secret("redis-login", &[("password", &String::from_utf8_lossy(&password.0))]).await;
     stream.ready().await;
 
     let mut reader = stream.subscribe().await;

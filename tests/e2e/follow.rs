@@ -7,9 +7,10 @@ use k8s_openapi::api::{
 };
 use serde_json::json;
 use ssefleet_tests::{
+    ask::Ask,
     cluster, manifest,
     publisher::per_second,
-    stream::{REACTION, is},
+    stream::{REACTION, RELOAD, is},
 };
 
 #[tokio::test]
@@ -23,12 +24,15 @@ async fn replicas_path_and_exposure_are_followed() {
     stream.nodes(3).await;
     assert_eq!(stream.ready().await.status.unwrap_or_default().ready_replicas, 3);
     stream.edit_spec(json!({"fleet": {"replicas": 1}})).await;
-    stream.nodes(1).await;
+    let node = stream.nodes(1).await;
     stream.ready().await;
 
     stream.edit_spec(json!({"path": "/live"})).await;
     let url = stream.ready().await.status.unwrap_or_default().url;
     assert!(url.as_deref().is_some_and(|url| url.ends_with("/live")), "{url:?}");
+    let live = Ask::get("/live");
+    stream.ask_until(&live, "the node serves the new path", RELOAD, |answer| answer.status == 200).await;
+    assert_eq!(stream.nodes(1).await, node, "the pod was replaced");
     let mut reader = stream.subscribe_at("/live?topic=number").await;
     stream.publish_numbers(1..=1, per_second(1)).all_acknowledged().await;
     reader.expect(1..=1).await;

@@ -5,6 +5,7 @@
 #![allow(clippy::panic, reason = "a test fails by panicking, in a sentence")]
 
 mod deletion;
+mod edge;
 mod examples;
 mod explain;
 mod external_redis;

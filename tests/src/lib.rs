@@ -7,6 +7,7 @@
 
 #![allow(clippy::panic, reason = "a harness fails by panicking, in a sentence")]
 
+pub mod ask;
 pub mod cluster;
 pub mod dial;
 pub mod figures;

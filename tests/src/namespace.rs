@@ -51,12 +51,20 @@ impl Namespace {
         Stream::new(self.access.clone(), &self.name, &name, host)
     }
 
-    /// Creates a Secret with one key.
-    pub async fn create_secret(&self, name: &str, key: &str, value: &str) {
+    /// Creates a Secret with these keys.
+    pub async fn create_secret(&self, name: &str, keys: &[(&str, &str)]) {
         let secrets: Api<Secret> = self.access.api(&self.name);
-        let secret = json!({"metadata": {"name": name}, "stringData": {key: value}});
-        let secret = serde_json::from_value(secret).must("write a Secret");
+        let mut secret = Secret::default();
+        secret.metadata.name = Some(name.into());
+        secret.string_data = Some(keys.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect());
         secrets.create(&PostParams::default(), &secret).await.must(format_args!("create Secret {name}"));
+    }
+
+    /// Merges a patch into a Secret, as `kubectl patch` does.
+    pub async fn edit_secret(&self, name: &str, patch: Value) {
+        let secrets: Api<Secret> = self.access.api(&self.name);
+        let patched = secrets.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        patched.must(format_args!("edit Secret {name}"));
     }
 }
 

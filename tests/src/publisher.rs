@@ -8,7 +8,9 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
+use ssefleet_crds::broker::SecretKey;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -54,10 +56,20 @@ impl Published {
     }
 }
 
+/// What a publisher shows to be let in.
+#[derive(Clone, Debug)]
+pub enum Shows {
+    Nothing,
+    Token(String),
+    /// What is in this key of a Secret when it first publishes.
+    TokenOf(SecretKey),
+}
+
 /// Keeps one connection to the publish Service.
 pub struct Publisher {
     access: Access,
     target: Target,
+    shows: Shows,
     connection: Option<Connection>,
 }
 
@@ -65,8 +77,8 @@ pub struct Publisher {
 const ANSWER: Duration = Duration::from_secs(10);
 
 impl Publisher {
-    pub(crate) fn new(access: Access, target: Target) -> Self {
-        Self { access, target, connection: None }
+    pub(crate) fn new(access: Access, target: Target, shows: Shows) -> Self {
+        Self { access, target, shows, connection: None }
     }
 
     /// Publishes what `POST /publish` takes, a JSON event or an array of them. Returns their ids.
@@ -76,13 +88,15 @@ impl Publisher {
 
     async fn post(&mut self, events: &Value) -> Result<Vec<String>, String> {
         let body = Bytes::from(events.to_string());
+        let token = self.token().await?;
         let response = loop {
             let mut connection = self.connected().await;
-            let request = Request::post("/publish")
-                .header("host", "publish")
-                .header("content-type", "application/json")
-                .body(Full::new(body.clone()))
-                .map_err(|cause| cause.to_string())?;
+            let mut request =
+                Request::post("/publish").header("host", "publish").header("content-type", "application/json");
+            if let Some(token) = &token {
+                request = request.header("authorization", format!("Bearer {token}"));
+            }
+            let request = request.body(Full::new(body.clone())).map_err(|cause| cause.to_string())?;
             match connection.send_request(request).await {
                 Ok(response) => {
                     self.connection = Some(connection);
@@ -99,6 +113,21 @@ impl Publisher {
         }
         let answer: Value = serde_json::from_slice(&body).map_err(|cause| cause.to_string())?;
         serde_json::from_value(answer["ids"].clone()).map_err(|cause| format!("{answer}: {cause}"))
+    }
+
+    async fn token(&mut self) -> Result<Option<String>, String> {
+        if let (Shows::TokenOf(SecretKey { name, key }), Target::Service { namespace, .. }) =
+            (&self.shows, &self.target)
+        {
+            let secret = self.access.api::<Secret>(namespace).get(name).await.map_err(|cause| cause.to_string())?;
+            let token =
+                secret.data.and_then(|mut data| data.remove(key)).ok_or(format!("Secret {name} has no {key}"))?;
+            self.shows = Shows::Token(String::from_utf8_lossy(&token.0).into_owned());
+        }
+        Ok(match &self.shows {
+            Shows::Token(token) => Some(token.clone()),
+            _ => None,
+        })
     }
 
     /// The kept connection, or a new one; tries until there is one, as nothing is lost by it.

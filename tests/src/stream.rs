@@ -28,16 +28,20 @@ use ssefleet_crds::{
 use tokio::time::sleep;
 
 use crate::{
+    ask::{Answer, Ask},
     cluster::{Access, Object},
     dial::{self, Target},
     must::Must,
-    publisher::{Publisher, Publishing, Rate},
+    publisher::{Publisher, Publishing, Rate, Shows},
     sse::reader::{Reader, Subscription},
     wait,
 };
 
 /// How long anything may take that pods must start for: Redis with its volume, then the nodes.
 pub const STARTUP: Duration = Duration::from_mins(2);
+
+/// How long the kubelets may take to bring a changed file to the pods, and the nodes to see it: about a minute.
+pub const RELOAD: Duration = Duration::from_mins(3);
 
 /// How long the operator may take for what needs no pod to start.
 pub const REACTION: Duration = Duration::from_secs(30);
@@ -148,10 +152,15 @@ impl Stream {
         wait::until_gone(&self.api::<K>(), name, STARTUP).await;
     }
 
-    /// A publisher at the publish Service.
+    /// A publisher at the publish Service, with the token that the operator has made.
     pub fn publisher(&self) -> Publisher {
+        self.publisher_with(Shows::TokenOf(names::publish_token(&self.name)))
+    }
+
+    /// A publisher that shows something else.
+    pub fn publisher_with(&self, shows: Shows) -> Publisher {
         let service = Target::Service { namespace: self.namespace.clone(), name: names::publish(&self.name) };
-        Publisher::new(self.access.clone(), service)
+        Publisher::new(self.access.clone(), service, shows)
     }
 
     /// Begins to publish these numbers, one event each.
@@ -189,8 +198,32 @@ impl Stream {
 
     /// A subscriber through the ingress.
     pub async fn subscribe_at(&self, path_and_query: &str) -> Reader {
-        let subscription = Subscription { host: self.host.clone(), path_and_query: path_and_query.into() };
+        self.subscribe_with(path_and_query, &[]).await
+    }
+
+    /// A subscriber through the ingress that sends these header fields.
+    pub async fn subscribe_with(&self, path_and_query: &str, headers: &[(&str, &str)]) -> Reader {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let subscription = Subscription { host: self.host.clone(), path_and_query: path_and_query.into(), headers };
         Reader::connect(self.access.clone(), subscription).await
+    }
+
+    /// One request through the ingress, and a node's answer.
+    pub async fn ask(&self, ask: &Ask) -> Answer {
+        ask.send(&self.access, &self.host).await
+    }
+
+    /// The same, until the answer is as it should be. Nothing tells when a node has read a changed file.
+    pub async fn ask_until(&self, ask: &Ask, what: &str, within: Duration, met: impl Fn(&Answer) -> bool) -> Answer {
+        let begun = Instant::now();
+        loop {
+            let answer = self.ask(ask).await;
+            if met(&answer) {
+                return answer;
+            }
+            assert!(begun.elapsed() < within, "waited {within:?} in vain until {what}; the last answer was {answer:?}");
+            sleep(Duration::from_millis(200)).await;
+        }
     }
 }
 

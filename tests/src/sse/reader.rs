@@ -62,6 +62,8 @@ pub struct Reader {
 pub struct Subscription {
     pub host: String,
     pub path_and_query: String,
+    /// Sent with each request.
+    pub headers: Vec<(String, String)>,
 }
 
 /// How long an event may take before a test fails; many times what a noisy machine takes.
@@ -114,6 +116,18 @@ impl Reader {
         }
         let (last, connections, refusals) = (self.received.last(), self.pods.len(), &self.refusals);
         panic!("no event in {PATIENCE:?} after {last:?} ({connections} connections, refused: {refusals:?})");
+    }
+
+    /// Waits until its stream has ended and it is not let in again; returns the status that it is told.
+    pub async fn refused(&mut self, within: Duration) -> String {
+        let before = self.refusals.len();
+        let waited = timeout(within, async {
+            while self.refusals.len() == before {
+                self.take_note().await;
+            }
+        });
+        assert!(waited.await.is_ok(), "it still reads after {within:?}");
+        self.refusals[before].clone()
     }
 
     /// The next events carry exactly these numbers, in order.
@@ -234,6 +248,9 @@ async fn open(
     let mut request = Request::get(&subscription.path_and_query)
         .header("host", &subscription.host)
         .header("accept", "text/event-stream");
+    for (name, value) in &subscription.headers {
+        request = request.header(name, value);
+    }
     if !last_event_id.is_empty() {
         request = request.header("last-event-id", last_event_id);
     }

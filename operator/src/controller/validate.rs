@@ -79,7 +79,7 @@ pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) ->
         manifest,
         secrets: secrets(&stream),
         redis,
-        publish_token: observed.publish_token.clone(),
+        publish_token: observed.publish_token.clone().filter(|_| stream.auth.publish.is_none()),
         settings: settings.clone(),
         stream,
     })

@@ -83,7 +83,7 @@ impl Credential {
     }
 
     /// What is to be stored, if it is not there yet.
-    pub fn new(&self) -> Option<&str> {
+    pub fn made(&self) -> Option<&str> {
         match self {
             Self::Kept { .. } => None,
             Self::New(word) => Some(word),
@@ -134,17 +134,17 @@ mod tests {
         );
         let whole = secret(&[("password", "x"), ("auth.conf", "requirepass x")]);
         let kept = Credential::of(Purpose::RedisPassword, "quotes-redis", Some(&whole)).unwrap();
-        assert_eq!((kept.version(), kept.new()), (Credential::New("x".into()).version(), None));
+        assert_eq!((kept.version(), kept.made()), (Credential::New("x".into()).version(), None));
         let kept = Credential::of(Purpose::PublishToken, "quotes-publish", Some(&secret(&[("token", "x")])));
-        assert_eq!(kept.unwrap().new(), None);
+        assert_eq!(kept.unwrap().made(), None);
     }
 
     #[test]
     fn new_ones_are_long_random_and_never_printed() {
         let new = || Credential::of(Purpose::PublishToken, "quotes-publish", None).unwrap();
         let (one, other) = (new(), new());
-        assert_eq!(one.new().map(str::len), Some(64));
-        assert_ne!(one.new(), other.new());
+        assert_eq!(one.made().map(str::len), Some(64));
+        assert_ne!(one.made(), other.made());
         assert_eq!(format!("{one:?}"), "New");
     }
 }

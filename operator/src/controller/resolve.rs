@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
-use ssefleet_crds::{SseStream, broker::SecretKey};
+use ssefleet_crds::{
+    SseStream,
+    broker::{External, SecretKey},
+};
 
 use super::{
     Context,
@@ -105,7 +108,7 @@ pub(super) async fn resolve(stream: &SseStream, cx: &Context) -> Result<Observed
 fn referred(stream: &SseStream) -> BTreeMap<&SecretKey, String> {
     let external = stream.spec.broker.redis.as_ref().and_then(|redis| redis.external.as_ref());
     let mut referred = BTreeMap::new();
-    for (field, secret) in external.into_iter().flat_map(|external| external.secret_refs()) {
+    for (field, secret) in external.into_iter().flat_map(External::secret_refs) {
         referred.entry(secret).or_insert(field);
     }
     for (field, secret) in stream.spec.auth.secret_refs() {

@@ -8,7 +8,7 @@ use super::secret;
 use crate::controller::Wanted;
 
 pub fn publish_token(wanted: &Wanted) -> Option<Secret> {
-    let token = wanted.publish_token.as_ref()?.new()?;
+    let token = wanted.publish_token.as_ref()?.made()?;
     let name = names::publish(&wanted.stream.name);
     Some(secret(wanted, name, Component::Node, [(names::TOKEN, token.to_owned())]))
 }

@@ -11,7 +11,7 @@ use crate::controller::{
 };
 
 pub fn password(wanted: &Wanted, redis: &Redis) -> Option<Secret> {
-    let password = redis.password.new()?;
+    let password = redis.password.made()?;
     let data = [(AUTH_CONF, format!("requirepass {password}\n")), (PASSWORD, password.to_owned())];
     Some(secret(wanted, names::redis(&wanted.stream.name), Component::Redis, data))
 }

@@ -27,6 +27,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(500);
 /// How often the broker is asked for revocations: they are to hold everywhere within a second.
 const ASK: Duration = Duration::from_millis(300);
+/// The same while it does not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How long one may be on the way from the check of its token to its stream.
 const ON_THE_WAY: Duration = Duration::from_secs(15);
 
@@ -49,9 +51,11 @@ impl Auth {
             };
             if std::mem::take(&mut open) {
                 info!("from now on subscribers need a token: streams that were begun without one end");
+                // Who is just being let in has come in by then.
+                sleep(LOOK).await;
                 hub.close_some(usize::MAX, Closed::KeyRemoved);
             }
-            let gone = move |tie: &Tie| tie.identity.as_ref().is_some_and(|identity| !keys.contains(&identity.key));
+            let gone = move |tie: &Tie| tie.identity.as_ref().is_none_or(|identity| !keys.contains(&identity.key));
             hub.close_where(&(Arc::new(gone) as _), Closed::KeyRemoved);
         }
     }
@@ -81,7 +85,7 @@ impl Auth {
                 self.end_revoked(&hub);
             }
             self.metrics.revocations.set(i64::try_from(self.revoked.trim()).unwrap_or(i64::MAX));
-            sleep(ASK).await;
+            sleep(if away { ASK_AGAIN } else { ASK }).await;
         }
     }
 

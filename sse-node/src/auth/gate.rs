@@ -49,6 +49,9 @@ impl Gate {
             if let Some(jwks) = &key.jwks {
                 let authority = jwks.ca_secret_ref.as_ref().map(|secret| secrets::path(around.folder, secret));
                 let source = Source { url: jwks.url.clone(), authority, pinned: gate.rules.pinned().to_vec() };
+                if gate.sets.iter().any(|set| set.source == source) {
+                    continue;
+                }
                 let known = before.and_then(|gate| gate.sets.iter().find(|set| set.source == source)).cloned();
                 let start = || Arc::new(KeySet::start(source, around.metrics.clone(), around.changed.clone()));
                 gate.sets.push(known.unwrap_or_else(start));
@@ -113,7 +116,7 @@ impl Gate {
         for key in self.keys.iter().chain(sets.iter().flat_map(|set| &*set.keys)) {
             let named = key.kid.is_none() || key.kid == head.kid;
             if named && key.algorithms.contains(&head.algorithm) {
-                match self.rules.verify(token, key)? {
+                match self.rules.verify(token, head, key)? {
                     Some(claims) => return Ok((key.fingerprint, claims)),
                     None => why = Bad::Signature,
                 }

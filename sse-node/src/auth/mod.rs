@@ -15,6 +15,7 @@ mod jwk;
 mod jwks;
 mod keys;
 mod members;
+mod publisher;
 mod revoked;
 mod secrets;
 mod sources;
@@ -26,6 +27,7 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use hyper::HeaderMap;
@@ -34,7 +36,7 @@ use ssefleet_crds::{auth, auth::Jwt};
 use tokio::sync::Notify;
 use tracing::warn;
 
-pub use self::{denied::Denied, identity::Identity};
+pub use self::{denied::Denied, identity::Identity, publisher::Publisher};
 use self::{
     gate::{Gate, Surroundings},
     revoked::Blacklist,
@@ -73,22 +75,6 @@ enum Publishers {
     Jwt(Arc<Gate>),
 }
 
-/// One who may publish.
-pub struct Publisher {
-    /// None where nobody has to show one.
-    pub identity: Option<Identity>,
-}
-
-impl Publisher {
-    /// Whether it may publish to a topic.
-    pub fn may(&self, topic: &str) -> Result<(), Denied> {
-        match &self.identity {
-            Some(identity) if !identity.grants.want(topic) => Err(Denied::topic(topic)),
-            _ => Ok(()),
-        }
-    }
-}
-
 impl Auth {
     pub fn new(declared: &auth::Auth, folder: PathBuf, metrics: Metrics) -> Self {
         crypto::install();
@@ -102,31 +88,46 @@ impl Auth {
     /// Who asks to subscribe; none where nobody has to say.
     pub async fn subscriber(&self, ask: &Ask<'_>) -> Result<Option<Identity>, Denied> {
         let Some(gate) = self.gates().subscribers.clone() else { return Ok(None) };
-        let identity = self.known(gate.identify(ask.fields, ask.query).await?)?;
+        let identity = gate.identify(ask.fields, ask.query).await?;
+        if self.revoked.has(&identity) {
+            return Err(Bad::Revoked.into());
+        }
         if grants::something(&identity.grants) { Ok(Some(identity)) } else { Err(Denied::NoGrant) }
     }
 
     /// Who asks to publish.
     pub async fn publisher(&self, headers: &HeaderMap, query: &str) -> Result<Publisher, Denied> {
         let gates = self.gates();
-        let identity = match &gates.publishers {
-            Publishers::Open => None,
-            Publishers::Tokens(tokens) => {
-                let token = gate::bearer(headers)?;
-                let known = tokens.as_ref().is_some_and(|tokens| tokens.have(&token));
-                return if known { Ok(Publisher { identity: None }) } else { Err(Denied::Unknown) };
-            }
-            Publishers::Jwt(gate) => Some(self.known(gate.identify(Fields::Map(headers), query).await?)?),
+        let publisher = match &gates.publishers {
+            Publishers::Open => Publisher::Anyone,
+            Publishers::Tokens(_) => Publisher::Holder(gate::bearer(headers)?),
+            Publishers::Jwt(gate) => Publisher::known(gate.identify(Fields::Map(headers), query).await?),
         };
-        Ok(Publisher { identity })
+        self.still(&publisher).map(|()| publisher)
+    }
+
+    /// Whether one who was let in to publish would be now.
+    pub fn still(&self, publisher: &Publisher) -> Result<(), Denied> {
+        match (&self.gates().publishers, publisher) {
+            (Publishers::Open, _) => Ok(()),
+            (Publishers::Tokens(Some(tokens)), Publisher::Holder(token)) if tokens.have(token) => Ok(()),
+            (Publishers::Jwt(gate), Publisher::Known(identity, until)) => {
+                if until.is_some_and(|until| until < Instant::now()) {
+                    Err(Bad::Expired.into())
+                } else if !gate.fingerprints().any(|key| key == identity.key) {
+                    Err(Bad::Key.into())
+                } else if self.revoked.has(identity) {
+                    Err(Bad::Revoked.into())
+                } else {
+                    Ok(())
+                }
+            }
+            _ => Err(Denied::Unknown),
+        }
     }
 
     fn gates(&self) -> Arc<Gates> {
         self.gates.read().clone()
-    }
-
-    fn known(&self, identity: Identity) -> Result<Identity, Denied> {
-        if self.revoked.has(&identity) { Err(Bad::Revoked.into()) } else { Ok(identity) }
     }
 
     /// Takes over what is declared anew.

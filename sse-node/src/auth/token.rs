@@ -31,7 +31,7 @@ pub enum Bad {
     Malformed(&'static str),
     #[error("the token asks for extensions by crit, and there are none here")]
     Critical,
-    #[error("the token's alg is none that this stream takes")]
+    #[error("the token's alg is not one that this stream takes")]
     Algorithm,
     #[error("the token is signed with a key that this stream does not know")]
     Key,
@@ -93,8 +93,11 @@ pub struct Claims {
 /// What a token must be.
 pub struct Rules {
     pinned: Vec<Algorithm>,
-    /// But for the algorithms, which are the key's.
-    validation: Validation,
+    /// For each algorithm that is pinned.
+    validations: Vec<Validation>,
+    issuer: bool,
+    audience: bool,
+    leeway: u64,
     topics_claim: String,
 }
 
@@ -119,12 +122,21 @@ impl Rules {
             required.insert("aud".into());
         }
         validation.required_spec_claims = required;
-        Self { pinned: pinned(&jwt.algorithms), validation, topics_claim: jwt.topics_claim.clone() }
+        let pinned = pinned(&jwt.algorithms);
+        let alone = |algorithm: &Algorithm| Validation { algorithms: vec![*algorithm], ..validation.clone() };
+        Self {
+            validations: pinned.iter().map(alone).collect(),
+            pinned,
+            issuer: jwt.issuer.is_some(),
+            audience: jwt.audience.is_some(),
+            leeway,
+            topics_claim: jwt.topics_claim.clone(),
+        }
     }
 
     /// How far clocks may differ.
     pub fn leeway(&self) -> u64 {
-        self.validation.leeway
+        self.leeway
     }
 
     pub fn pinned(&self) -> &[Algorithm] {
@@ -160,9 +172,10 @@ impl Rules {
     }
 
     /// The claims of a token that this key has signed. None: it has not.
-    pub fn verify(&self, token: &str, key: &Key) -> Result<Option<Claims>, Bad> {
-        let validation = Validation { algorithms: key.algorithms.clone(), ..self.validation.clone() };
-        match decode::<Members>(token, &key.decoding, &validation) {
+    pub fn verify(&self, token: &str, head: &Head, key: &Key) -> Result<Option<Claims>, Bad> {
+        let at = self.pinned.iter().position(|algorithm| *algorithm == head.algorithm).ok_or(Bad::Algorithm)?;
+        let validation = self.validations.get(at).ok_or(Bad::Algorithm)?;
+        match decode::<Members>(token, &key.decoding, validation) {
             Ok(token) => self.claims(&token.claims).map(Some),
             Err(error) => bad(error).map_or(Ok(None), Err),
         }
@@ -172,10 +185,10 @@ impl Rules {
         let text = |name: &str| claims.get::<String>(name).map_err(|WrongType| Bad::Claim(name.into()));
         let time = |name: &str| claims.get::<f64>(name).map_err(|WrongType| Bad::Claim(name.into()));
         // The library takes a list of issuers too, and an audience of a wrong type as none.
-        if self.validation.iss.is_some() {
+        if self.issuer {
             text("iss").map_err(|_| Bad::Issuer)?;
         }
-        if self.validation.aud.is_none() && claims.raw("aud").is_some() {
+        if !self.audience && claims.raw("aud").is_some() {
             return Err(Bad::Audience);
         }
         let issued = time("iat")?;

@@ -52,6 +52,7 @@ pub struct Public {
 impl Handler for Public {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
         let stream = self.door.current.get();
+        let query = request.uri().query().unwrap_or_default();
         match request.uri().path() {
             path if path == stream.path => match *request.method() {
                 Method::GET => self.subscribe(&request, peer, &stream).await,
@@ -62,7 +63,12 @@ impl Handler for Public {
                     match (other, preflight) {
                         (&Method::OPTIONS, Some(preflight)) => preflight,
                         (&Method::HEAD, _) => {
-                            cors::with(self.signed(respond::stream(Bytes::new())), &cors::fields(cors, origin))
+                            let ask = Ask { query, fields: Fields::Map(request.headers()), peer };
+                            let answer = match self.door.auth.subscriber(&ask).await {
+                                Ok(_) => self.signed(respond::stream(Bytes::new())),
+                                Err(denied) => denied.answer(),
+                            };
+                            cors::with(answer, &cors::fields(cors, origin))
                         }
                         _ => respond::not_allowed(other, "GET, HEAD, OPTIONS"),
                     }

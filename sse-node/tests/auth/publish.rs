@@ -2,6 +2,7 @@
 //! before.
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::{
     issuer::{Issuer, from_now},
@@ -85,4 +86,27 @@ async fn a_token_grants_topics_to_publish_to() {
     assert_eq!(node.metric("ssefleet_node_publish_refused_total{reason=\"topic_not_granted\"}").await, 4);
     let without = Issuer::shared(SECRET).token(&json!({"sub": "ann", "exp": from_now(60), "topics": "*"}));
     assert_eq!(publish(&node, Some(&without), json, r#"{"topic":"a","data":1}"#).await.status, 403);
+}
+
+/// What was sent before counts; what comes after, not.
+#[tokio::test]
+async fn a_body_takes_no_longer_than_its_token_is_good() {
+    let secrets = Secrets::new();
+    secrets.write("publish", "token", "first-token");
+    let node = node(&by_secret(), &secrets).await;
+    let mut reader = node.subscribe("/events").await;
+    let mut client = Client::connect(node.publish).await;
+    let head = "POST /publish HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer first-token\r\n";
+    let lines = "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let line = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    let first = line("{\"data\":\"before\"}\n");
+    client.socket.write_all(format!("{head}{lines}{first}").as_bytes()).await.unwrap();
+    assert_eq!(reader.data().await, ["before"]);
+    secrets.write("publish", "token", "second-token");
+    let status = async || publish(&node, Some("first-token"), "application/json", r#"{"data":"x"}"#).await.status;
+    eventually("the token is no longer good", async || status().await == 401).await;
+    let refused = client.ask(&line("{\"data\":\"after\"}\n")).await;
+    assert_eq!(refused.status, 401);
+    let problem: Value = serde_json::from_str(&refused.body).unwrap();
+    assert_eq!((&problem["line"], &problem["stored"]), (&json!(2), &json!(1)));
 }

@@ -37,6 +37,7 @@ async fn event_sources_get_the_status_too() {
     let (_secrets, node) = node_with_a_secret().await;
     let browser = [("Accept", "text/event-stream"), ("Sec-Fetch-Mode", "cors")];
     assert_eq!(ask(node.public, &get("/events", &browser)).await.status, 401);
+    assert_eq!(ask(node.public, "HEAD /events HTTP/1.1\r\nHost: node\r\n\r\n").await.status, 401);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use sse_node::{
     broker::{
         Broker, BrokerError, Once, Retention,
         redis::{Address, Redis},
+        revocation::{Mark, Revocation, Revoked},
     },
     limits::{
         counts::{Change, Entry, Outcome, Quota, What},
@@ -100,6 +101,9 @@ async fn a_user_with_the_documented_rights_can_do_all() {
     let first = append(&broker, 1..=100).await[0];
     let once = Once { key: "a".into(), fingerprint: "x".into() };
     broker.append_once(once, vec![new(101)]).await.unwrap();
+    let revocation = Revocation { revoked: Revoked::Token("1".into()), until: 4_000_000_000 };
+    broker.revoke(&revocation).await.unwrap();
+    assert_eq!(broker.revocations(&Mark::default()).await.unwrap().revocations, [revocation]);
     // Following trims: a log that may take next to nothing keeps its newest event.
     let mut tail = broker.tail(first);
     follow(&mut *tail, 1).await;

@@ -3,6 +3,8 @@
 mod log;
 mod once;
 
+use std::collections::VecDeque;
+
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -29,7 +31,9 @@ pub struct Memory {
 struct Kept {
     log: Log,
     memo: Memo,
-    revocations: Vec<Revocation>,
+    revocations: VecDeque<Revocation>,
+    /// Revocations that are over, and no longer kept.
+    over: usize,
 }
 
 impl Memory {
@@ -39,7 +43,8 @@ impl Memory {
 
     pub fn with_clock(retention: Retention, clock: Clock) -> Self {
         let begin = Position::new(clock.now(), 0);
-        let kept = Kept { log: Log::new(begin, retention), memo: Memo::default(), revocations: Vec::new() };
+        let kept =
+            Kept { log: Log::new(begin, retention), memo: Memo::default(), revocations: VecDeque::new(), over: 0 };
         Self { kept: Mutex::new(kept), last: watch::Sender::new(begin), clock }
     }
 
@@ -98,8 +103,13 @@ impl Broker for Memory {
 
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, Result<(), BrokerError>> {
         let mut kept = self.kept.lock();
+        let now = self.clock.now() / 1000;
+        while kept.revocations.front().is_some_and(|first| first.until <= now) {
+            kept.revocations.pop_front();
+            kept.over += 1;
+        }
         let added = if kept.revocations.len() < MOST {
-            kept.revocations.push(revocation.clone());
+            kept.revocations.push_back(revocation.clone());
             Ok(())
         } else {
             Err(BrokerError::ManyRevocations)
@@ -110,9 +120,10 @@ impl Broker for Memory {
     /// A mark is how many there were.
     fn revocations<'a>(&'a self, after: &'a Mark) -> BoxFuture<'a, Result<Found, BrokerError>> {
         let kept = self.kept.lock();
-        let known = after.0.parse().unwrap_or(0);
-        let revocations = kept.revocations.get(known..).unwrap_or_default().to_vec();
-        let found = Found { revocations, mark: Mark(kept.revocations.len().to_string()), lost: false };
+        let known: usize = after.0.parse().unwrap_or(0);
+        let revocations = kept.revocations.iter().skip(known.saturating_sub(kept.over)).cloned().collect();
+        let mark = Mark((kept.over + kept.revocations.len()).to_string());
+        let found = Found { revocations, mark, lost: false };
         Box::pin(async move { Ok(found) })
     }
 

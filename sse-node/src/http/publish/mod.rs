@@ -69,7 +69,7 @@ impl Publish {
         let stream = self.current.get();
         let key = Key::read(headers)?;
         let head = Head::read(headers, query, stream.history.max_event_bytes)?;
-        let budget = self.budget(headers, peer, publisher.identity.as_ref(), &stream);
+        let budget = self.budget(headers, peer, publisher.identity(), &stream);
         if head.is_lines() && key.is_none() {
             let ids = stream::store(self, &publisher, budget.as_ref(), &head, body).await?;
             return Ok(ids.answer());

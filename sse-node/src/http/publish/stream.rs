@@ -45,6 +45,8 @@ pub async fn store(
             }
             if !next.events.is_empty() {
                 first_line = next.first_line;
+                // A body may take longer than its token is good.
+                publish.auth.still(publisher).map_err(|denied| Refusal::from(denied).at_line(first_line, ids.count))?;
                 under_way = Some(Box::pin(append(publish, budget, next.take())));
                 // There may be more lines already.
                 continue;

@@ -29,6 +29,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const ASK: Duration = Duration::from_millis(300);
 /// The same while it does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// More than one node has of them.
+const EVERYONE: usize = u32::MAX as usize;
 /// How long one may be on the way from the check of its token to its stream.
 const ON_THE_WAY: Duration = Duration::from_secs(15);
 
@@ -53,7 +55,7 @@ impl Auth {
                 info!("from now on subscribers need a token: streams that were begun without one end");
                 // Who is just being let in has come in by then.
                 sleep(LOOK).await;
-                hub.close_some(usize::MAX, Closed::KeyRemoved);
+                hub.close_some(EVERYONE, Closed::KeyRemoved);
             }
             let gone = move |tie: &Tie| tie.identity.as_ref().is_none_or(|identity| !keys.contains(&identity.key));
             hub.close_where(&(Arc::new(gone) as _), Closed::KeyRemoved);

@@ -39,7 +39,7 @@ use tracing::warn;
 pub use self::{denied::Denied, identity::Identity, publisher::Publisher};
 use self::{
     gate::{Gate, Surroundings},
-    revoked::Blacklist,
+    revoked::Revocations,
     secrets::{Contents, Followed},
     token::Bad,
     tokens::Tokens,
@@ -57,7 +57,7 @@ pub struct Auth {
     /// What is declared, and what its Secrets hold.
     declared: Mutex<(auth::Auth, Followed)>,
     gates: RwLock<Arc<Gates>>,
-    revoked: Blacklist,
+    revoked: Revocations,
     /// Who may be connected has changed.
     changed: Arc<Notify>,
 }
@@ -82,7 +82,7 @@ impl Auth {
         let changed = Arc::new(Notify::new());
         let gates = Gates::new(declared, None, &folder, &contents, &metrics, &changed);
         let declared = Mutex::new((declared.clone(), Followed::new(contents)));
-        Self { folder, metrics, declared, gates: RwLock::new(gates.into()), revoked: Blacklist::default(), changed }
+        Self { folder, metrics, declared, gates: RwLock::new(gates.into()), revoked: Revocations::default(), changed }
     }
 
     /// Who asks to subscribe; none where nobody has to say.

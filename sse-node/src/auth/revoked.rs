@@ -14,7 +14,7 @@ use crate::broker::revocation::{Revocation, Revoked};
 
 /// Revocations, in seconds since 1970.
 #[derive(Default)]
-pub struct Blacklist(RwLock<Lists>);
+pub struct Revocations(RwLock<Lists>);
 
 #[derive(Default)]
 struct Lists {
@@ -26,7 +26,7 @@ struct Lists {
     news: Option<Instant>,
 }
 
-impl Blacklist {
+impl Revocations {
     /// Takes some in.
     pub fn add<'a>(&self, revocations: impl IntoIterator<Item = &'a Revocation>) {
         let mut lists = self.0.write();
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_token_is_revoked_by_its_name_or_with_all_before_it_of_its_subject() {
-        let (list, now) = (Blacklist::default(), now());
+        let (list, now) = (Revocations::default(), now());
         let token = |jti: &str, until| Revocation { revoked: Revoked::Token(jti.into()), until };
         let subject = |sub: &str, at, until| Revocation { revoked: Revoked::Subject(sub.into(), at), until };
         list.add(&[token("a", now + 60), token("over", now), subject("ann", now - 10, now + 60)]);

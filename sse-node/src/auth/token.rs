@@ -224,3 +224,56 @@ fn bad(error: Error) -> Option<Bad> {
         _ => Bad::Malformed("it can't be read"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use ring::hmac;
+
+    use super::*;
+
+    const SECRET: &[u8] = b"a shared secret of thirty-two bytes";
+
+    fn rules() -> Rules {
+        crate::auth::crypto::install();
+        let jwt = r#"{"keys": [], "algorithms": ["HS256"], "requiredClaims": []}"#;
+        Rules::new(&serde_json::from_str(jwt).unwrap())
+    }
+
+    fn signed(head: &str, claims: &str) -> String {
+        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(head), URL_SAFE_NO_PAD.encode(claims));
+        let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), message.as_bytes());
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn read(token: &str) -> Result<Option<Claims>, Bad> {
+        let rules = rules();
+        let key = Key::shared(None, SECRET, rules.pinned()).unwrap();
+        let head = rules.head(token)?;
+        rules.verify(token, &head, &key)
+    }
+
+    #[test]
+    fn times_may_have_fractions_and_be_far() {
+        let claims = read(&signed(r#"{"alg":"HS256"}"#, r#"{"exp":1e18,"nbf":1.5,"iat":0.5}"#)).unwrap().unwrap();
+        assert_eq!((claims.expires, claims.issued), (Some(1e18), Some(0.5)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,60}", parts in "[A-Za-z0-9_-]{0,20}[.][A-Za-z0-9_-]{0,20}[.][A-Za-z0-9_-]{0,20}") {
+            for token in [text, parts] {
+                prop_assert!(read(&token).is_err());
+            }
+        }
+
+        #[test]
+        fn no_signed_claims_make_it_panic(
+            name in "exp|nbf|iat|sub|jti|iss|aud|topics|x",
+            value in r#"-?[0-9]{1,25}([.][0-9]{1,3})?(e-?[0-9]{1,3})?|"[a-z*]{0,5}"|null|true|\[1?\]|\{\}"#,
+        ) {
+            let _ = read(&signed(r#"{"alg":"HS256"}"#, &format!("{{\"{name}\":{value}}}")));
+            let _ = read(&signed(&format!("{{\"alg\":\"HS256\",\"kid\":{value}}}"), "{}"));
+        }
+    }
+}

@@ -161,3 +161,23 @@ async fn a_server_that_hangs_holds_nobody_up() {
     assert_eq!(status(&node, &Issuer::es256().token_by("1", &claims("ann"))).await, 401);
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
+
+/// A Secret beside it has changed: the set is not fetched anew for that, nor is its budget.
+#[tokio::test]
+async fn a_key_set_goes_on_when_something_else_changes() {
+    let issuer = Issuer::es256();
+    let server = KeyServer::start(&[issuer.jwk("1")]).await;
+    let secrets = Secrets::new();
+    secrets.write("publish", "token", "first-token");
+    let publish = json!({"tokenSecretRef": {"name": "publish", "key": "token"}});
+    let node = node(&json!({"jwt": server.block(&secrets), "publish": publish}), &secrets).await;
+    assert_eq!(status(&node, &issuer.token_by("1", &claims("ann"))).await, 200);
+    assert_eq!(status(&node, &issuer.token_by("2", &claims("ann"))).await, 401);
+    assert_eq!(server.asked(), 2);
+    secrets.write("publish", "token", "second-token");
+    let request =
+        "POST /publish HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer second-token\r\nContent-Length: 1\r\n\r\nx";
+    eventually("the new token is good", async || ask(node.publish, request).await.status == 200).await;
+    assert_eq!(status(&node, &issuer.token_by("3", &claims("ann"))).await, 401);
+    assert_eq!(server.asked(), 2);
+}

@@ -100,7 +100,14 @@ impl<S: Sink> Audience<S> {
         let live = Position { seq: dispatched.seq.max(subscriber.seen), ..dispatched };
         let is_told = match &mut subscriber.state {
             State::Live => {
-                self.say(key, &encode::token_expiring(live, seconds), Some(live), now)?;
+                let frame = encode::token_expiring(live, seconds);
+                self.say(key, &frame, Some(live), now)?;
+                // A socket that took nothing of it gets it when it takes more.
+                if let Some(State::Behind(behind)) = self.get_mut(key).map(|subscriber| &mut subscriber.state)
+                    && behind.rest.is_empty()
+                {
+                    behind.word = Some(frame);
+                }
                 true
             }
             State::Behind(behind) if behind.word.is_none() => {

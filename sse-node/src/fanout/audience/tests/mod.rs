@@ -1,5 +1,7 @@
 //! Any order of publishing, blocking, joining, leaving and trimming, against what a log and a cursor promise.
 
+mod lagging;
+
 use std::{cell::RefCell, collections::BTreeSet, io::ErrorKind, rc::Rc, time::Duration};
 
 use prometheus::IntGauge;
@@ -12,6 +14,7 @@ use crate::{
     encode::Framing,
     event::{Event, NewEvent},
     fanout::{
+        lapse::Lapse,
         page::{Found, Page},
         ring::Limits,
         topics::Topics,
@@ -73,6 +76,8 @@ struct Reader {
     pipe: Pipe,
     topics: Topics,
     cursor: Position,
+    /// Its token is about to end from the beginning on.
+    lapses: bool,
 }
 
 fn timing(slow: SlowConsumer) -> Timing {
@@ -123,8 +128,18 @@ impl World {
             tie: None,
         };
         let key = self.audience.join(newcomer, self.now);
-        self.readers.push(Reader { key, pipe, topics, cursor });
+        self.readers.push(Reader { key, pipe, topics, cursor, lapses: false });
         self.readers.len() - 1
+    }
+
+    /// Its token is about to end.
+    fn lapse(&mut self, reader: usize) {
+        let key = self.readers[reader].key;
+        let lapse = Lapse { warns: Some(self.now), closes: Tick(u32::MAX), ends: self.now.after(300) };
+        let tie = Tie { lapse: Some(lapse), ..Tie::default() };
+        self.audience.get_mut(key).unwrap().tie = Some(Box::new(tie));
+        self.audience.look_at(key, self.now.after(1));
+        self.readers[reader].lapses = true;
     }
 
     fn give_room(&mut self, reader: usize, room: usize) {
@@ -166,9 +181,9 @@ impl World {
 
     /// Of one reader: every event that it wants came once and in order, or a gap told of it. All in one epoch.
     fn check(&self, reader: usize) -> Result<(), TestCaseError> {
-        let Reader { topics, cursor, .. } = &self.readers[reader];
+        let Reader { topics, cursor, lapses, .. } = &self.readers[reader];
         let mut accounted = BTreeSet::new();
-        let mut last = cursor.seq;
+        let (mut last, mut told) = (cursor.seq, 0);
         for event in self.received(reader) {
             let position: Position = event.id.parse().unwrap();
             if event.event == "gap" {
@@ -176,6 +191,9 @@ impl World {
                 let missed = told["missed"].as_u64().unwrap();
                 prop_assert_eq!(position.seq, last.max(position.seq - missed) + missed, "a gap overlaps");
                 accounted.extend(position.seq - missed + 1..=position.seq);
+            } else if event.event == "token-expiring" {
+                prop_assert!(position.seq >= last, "it goes back");
+                told += 1;
             } else {
                 prop_assert_eq!(&event.data, &position.seq.to_string());
                 prop_assert!(topics.want(&self.log[index(position) - 1].new.topic));
@@ -184,6 +202,7 @@ impl World {
             }
             last = position.seq;
         }
+        prop_assert_eq!(told, usize::from(*lapses), "told as often of the end of its token");
         for event in &self.log[index(*cursor)..] {
             let seq = event.position.seq;
             prop_assert!(accounted.contains(&seq) || !topics.want(&event.new.topic), "{} is lost silently", seq);
@@ -238,7 +257,10 @@ proptest! {
                 Step::Join { topics, back, room } => {
                     let head = world.head();
                     let cursor = Position { seq: head.seq.saturating_sub(u64::from(back % 12)), ..head };
-                    world.join(WANTED[usize::from(topics) % 5], cursor, room.into());
+                    let reader = world.join(WANTED[usize::from(topics) % 5], cursor, room.into());
+                    if back % 2 == 0 {
+                        world.lapse(reader);
+                    }
                 }
                 Step::Room(n, room) => {
                     if let Some(reader) = reader(n, &world) {
@@ -271,6 +293,11 @@ proptest! {
             world.give_room(reader, 1 << 20);
         }
         world.settle();
+        for _ in 0..3 {
+            world.now = world.now.after(10);
+            world.audience.tick(world.now);
+            world.settle();
+        }
         for reader in (0..world.readers.len()).filter(|reader| !gone.contains(reader)) {
             prop_assert!(world.audience.get(world.readers[reader].key).is_some_and(Subscriber::is_live));
             world.check(reader)?;
@@ -295,110 +322,4 @@ proptest! {
         let rest: Vec<_> = received[reset.unwrap() + 1..].iter().map(|event| event.data.clone()).collect();
         prop_assert_eq!(rest, (1..=after).map(|n| n.to_string()).collect::<Vec<_>>());
     }
-}
-
-fn told(world: &World, reader: usize) -> Vec<String> {
-    let text = |event: ssefleet_tests::sse::parser::Event| match event.event.as_str() {
-        "message" => event.data,
-        _ => format!("{} {}", event.event, event.data),
-    };
-    world.received(reader).into_iter().map(text).collect()
-}
-
-/// A reader that gets event 1, then takes nothing while others come, and is looked at after the time.
-fn lagging(slow: SlowConsumer, topics: &[&str], after: u32) -> (World, usize) {
-    let mut world = World::new(slow);
-    let reader = world.join(topics, world.head(), 1 << 20);
-    world.publish("a");
-    world.settle();
-    world.readers[reader].pipe.0.borrow_mut().room = 0;
-    for topic in ["a", "b", "a"] {
-        world.publish(topic);
-    }
-    world.settle();
-    world.now = world.now.after(after);
-    for _ in 0..=after / 10 {
-        world.audience.tick(world.now);
-    }
-    (world, reader)
-}
-
-#[test]
-fn one_that_lags_too_far_is_disconnected() {
-    let (world, reader) = lagging(SlowConsumer::Disconnect, &[], 599);
-    assert!(world.audience.get(world.readers[reader].key).is_some());
-    let (world, reader) = lagging(SlowConsumer::Disconnect, &[], 602);
-    assert!(world.audience.get(world.readers[reader].key).is_none());
-}
-
-#[test]
-fn one_that_lags_goes_on_with_the_latest() {
-    let (mut world, reader) = lagging(SlowConsumer::SkipToLatest, &[], 602);
-    world.give_room(reader, 1 << 20);
-    world.settle();
-    assert_eq!(told(&world, reader), ["1", r#"gap {"missed":2,"reason":"slow"}"#, "4"]);
-    // Of its topics only.
-    let (mut world, reader) = lagging(SlowConsumer::SkipToLatest, &["a"], 602);
-    world.give_room(reader, 1 << 20);
-    world.settle();
-    assert_eq!(told(&world, reader), ["1", r#"gap {"missed":1,"reason":"slow"}"#, "4"]);
-    // One that is only a little behind skips nothing.
-    let (mut world, reader) = lagging(SlowConsumer::SkipToLatest, &[], 599);
-    world.give_room(reader, 1 << 20);
-    world.settle();
-    assert_eq!(told(&world, reader), ["1", "2", "3", "4"]);
-}
-
-#[test]
-fn one_that_lags_goes_on_with_the_latest_of_each_topic() {
-    let (mut world, reader) = lagging(SlowConsumer::LatestPerTopic, &[], 602);
-    world.give_room(reader, 1 << 20);
-    world.settle();
-    assert_eq!(told(&world, reader), ["1", r#"gap {"missed":1,"reason":"slow"}"#, "3", "4"]);
-    world.publish("b");
-    world.settle();
-    assert_eq!(told(&world, reader).last().unwrap(), "5");
-}
-
-#[test]
-fn one_that_takes_nothing_is_stale_and_one_that_is_old_is_dismissed() {
-    let (mut world, reader) = lagging(SlowConsumer::SkipToLatest, &[], 3002);
-    assert!(world.audience.get(world.readers[reader].key).is_none());
-    let young = world.join(&[], world.head(), 1 << 20);
-    world.settle();
-    world.now = world.now.after(32_000);
-    for _ in 0..400 {
-        world.audience.tick(world.now);
-    }
-    assert!(world.audience.get(world.readers[young].key).is_some(), "not before 90 % of its age");
-    world.now = world.now.after(8_000);
-    for _ in 0..100 {
-        world.audience.tick(world.now);
-    }
-    assert!(world.audience.get(world.readers[young].key).is_none());
-    let bytes = world.readers[young].pipe.0.borrow().bytes.clone();
-    assert!(String::from_utf8(bytes).unwrap().ends_with(": this connection is old enough; reconnect\n\n"));
-}
-
-#[test]
-fn a_caught_up_reader_costs_one_write_an_event_and_others_none() {
-    let mut world = World::new(SlowConsumer::Disconnect);
-    let (one, other) = (world.join(&["a"], world.head(), 1 << 20), world.join(&["b"], world.head(), 1 << 20));
-    world.settle();
-    let writes = |world: &World, reader: usize| world.readers[reader].pipe.0.borrow().writes;
-    let before = (writes(&world, one), writes(&world, other));
-    for _ in 0..10 {
-        world.publish("a");
-        world.settle();
-    }
-    assert_eq!((writes(&world, one), writes(&world, other)), (before.0 + 10, before.1));
-    // Several at once are one write.
-    (0..3).for_each(|_| world.publish("a"));
-    world.settle();
-    assert_eq!(writes(&world, one), before.0 + 11);
-    // A quiet one learns by a heartbeat how far the log has come.
-    world.now = world.now.after(160);
-    (0..20).for_each(|_| world.audience.tick(world.now));
-    let bytes = world.readers[other].pipe.0.borrow().bytes.clone();
-    assert!(String::from_utf8(bytes).unwrap().ends_with("id: 1-13\n\n"));
 }

@@ -154,6 +154,9 @@ impl Metrics {
         // What has not happened yet is told as 0.
         metrics.skipped(SlowConsumer::SkipToLatest, 0);
         metrics.skipped(SlowConsumer::LatestPerTopic, 0);
+        for by in ["fleet", "node", "nobody"] {
+            metrics.limit_decisions.with_label_values(&[by]).inc_by(0);
+        }
         for outcome in ["ok", "failed"] {
             metrics.jwks_fetches.with_label_values(&[outcome]).inc_by(0);
         }

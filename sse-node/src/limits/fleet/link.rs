@@ -1,6 +1,6 @@
 //! The connection by which a node asks Redis to count; also what breaks the circuit.
 //!
-//! It is not the log's. An answer is worth waiting for a quarter of a second and no longer, while an append may take
+//! It is not the log's. An answer is worth waiting for a second and no longer, while an append may take
 //! seconds and holds up whatever is behind it; and a connection that is given up here must not take the log's with it.
 //!
 //! One who asks never connects: that is done beside it, again and again while Redis is away, and meanwhile whoever

@@ -42,7 +42,7 @@ static SETTLE: LazyLock<Script> = script!("settle.lua");
 /// How long it is waited for an answer before looking whether there are any,
 const LISTEN: Duration = Duration::from_millis(50);
 /// how many such waits in a row make a Redis that is silent,
-const SILENCE: u32 = 5;
+const SILENCE: u32 = 20;
 /// and how many there are at most.
 const LONGEST: u32 = 40;
 
@@ -79,7 +79,7 @@ impl Fleet {
         format!("{}-{number:x}", self.node)
     }
 
-    /// Runs a script, unless Redis is silent for a quarter of a second. One who asks among many waits for as long
+    /// Runs a script, unless Redis is silent for a second. One who asks among many waits for as long
     /// as there are answers: a burst is no outage. And by several short waits rather than a long one, so that a
     /// node that is itself so busy that it does not get to read the answers does not blame Redis.
     async fn run<T: FromRedisValue>(&self, script: ScriptInvocation<'_>) -> Result<T, Away> {

@@ -83,22 +83,18 @@ async fn a_redis_that_stalls_delays_those_who_were_asking_and_nobody_after_them(
     let server = Server::start().await;
     let (node, _other) = two_nodes(&server, json!({"connect": {"max": 1000}})).await;
     assert!(ask(node.public, "").await.is_in());
-    assert_eq!(server.command(&["CLIENT", "PAUSE", "4000", "ALL"]).await, "OK");
-    let come = async |_| {
-        let begun = Instant::now();
-        assert!(ask(node.public, "").await.is_in());
-        begun.elapsed()
-    };
+    assert_eq!(server.command(&["CLIENT", "PAUSE", "10000", "ALL"]).await, "OK");
+    let paused = Instant::now();
     // Those who come at the same time wait at the same time.
-    for time in join_all((0..20).map(come)).await {
-        assert!((200..900).contains(&time.as_millis()), "{time:?}");
+    join_all((0..20).map(async |_| assert!(ask(node.public, "").await.is_in()))).await;
+    let waited = paused.elapsed();
+    for _ in 0..50 {
+        assert!(ask(node.public, "").await.is_in());
     }
-    let mut times = Vec::new();
-    for n in 0..50 {
-        times.push(come(n).await);
-    }
-    times.sort_unstable();
-    assert!(times[45] < Duration::from_millis(150), "{times:?}");
+    let for_all = paused.elapsed();
+    assert!(for_all < Duration::from_secs(10), "{for_all:?}, and so Redis was no longer silent");
+    assert!(for_all < 3 * waited, "each waits: {waited:?} for those who came together, {for_all:?} for all");
+    assert_eq!(node.metric("ssefleet_node_limit_decisions_total{by=\"node\"}").await, 70);
     let by_the_fleet = "ssefleet_node_limit_decisions_total{by=\"fleet\"}";
     eventually("the fleet counts again", async || {
         ask(node.public, "").await;
@@ -113,12 +109,12 @@ async fn a_redis_that_stalls_lets_nobody_in_if_so_declared() {
     let limits = json!({"connect": {"max": 1000, "refuseWith": "Retry"}, "whenRedisIsAway": "Refuse"});
     let (node, _other) = two_nodes(&server, limits).await;
     assert!(ask(node.public, "").await.is_in());
-    assert_eq!(server.command(&["CLIENT", "PAUSE", "2000", "ALL"]).await, "OK");
+    assert_eq!(server.command(&["CLIENT", "PAUSE", "10000", "ALL"]).await, "OK");
     let begun = Instant::now();
     for _ in 0..10 {
         assert_eq!(ask(node.public, "").await.status(), 503);
     }
-    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     eventually("it counts again", async || ask(node.public, "").await.is_in()).await;
 }
 

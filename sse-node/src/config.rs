@@ -149,7 +149,7 @@ pub async fn watch(file: PathBuf, current: Arc<Current>, hub: Arc<Hub>, auth: Ar
             Ok(stream) => {
                 current.change(stream);
                 let stream = current.get();
-                hub.reconfigure(&stream.history, &stream.connections);
+                hub.reconfigure(&stream);
                 auth.reconfigure(&stream.auth);
             }
             Err(error) => {

@@ -83,7 +83,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
     let metrics = Metrics::new()?;
     let drain = Arc::new(Drain::default());
     let limits = Limits::new(broker.counts(), metrics.clone());
-    let hub = Hub::start(broker, &stream.history, &stream.connections, metrics.clone());
+    let hub = Hub::start(broker, &stream, metrics.clone());
     let hub = Arc::new(hub.map_err(ServeError::Shards)?);
     let auth = Arc::new(Auth::new(&stream.auth, secrets, metrics.clone()));
     let current = Current::new(stream);

@@ -2,8 +2,10 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
-use ssefleet_crds::connections::SlowConsumer;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use ssefleet_crds::{compression::CompressionMode, connections::SlowConsumer};
+
+use crate::encode::Compressor;
 
 /// Shared by all parts of a node.
 #[derive(Clone)]
@@ -33,6 +35,12 @@ pub struct Inner {
     pub broadcasts: IntCounter,
     pub broadcasts_missed: IntCounter,
     pub bytes_sent: IntCounter,
+    compression_bytes_in: IntCounterVec,
+    compression_bytes_out: IntCounterVec,
+    pub publish_latency: Histogram,
+    pub lag: Histogram,
+    pub replay_hits: IntCounterVec,
+    pub replay_misses: IntCounter,
     pub replays: IntCounter,
     pub gaps: IntCounter,
     pub resets: IntCounter,
@@ -40,6 +48,7 @@ pub struct Inner {
     pub ring_bytes: IntGauge,
     pub broker_up: IntGauge,
     pub broker_errors: IntCounter,
+    pub taps: IntGauge,
 }
 
 /// Why a stream ended.
@@ -91,6 +100,26 @@ impl Closed {
     }
 }
 
+/// Where older events lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    Ring,
+    /// A page that was read for someone else.
+    Page,
+}
+
+impl Memory {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// The buckets of times: the log's own clock has milliseconds, and a lag of more than a minute is one.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
 impl Deref for Metrics {
     type Target = Inner;
 
@@ -117,6 +146,11 @@ impl Metrics {
             registry.register(Box::new(counters.clone()))?;
             Ok::<_, prometheus::Error>(counters)
         };
+        let histogram = |name: &str, help: &str| {
+            let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, prometheus::Error>(histogram)
+        };
         let metrics = Self(Arc::new(Inner {
             connections: gauge("connections", "Subscribers that are connected")?,
             connections_opened: counter("connections_opened_total", "Streams begun")?,
@@ -142,6 +176,22 @@ impl Metrics {
             broadcasts: counter("broadcasts_total", "Messages that came by the broadcast channel")?,
             broadcasts_missed: counter("broadcasts_missed_total", "Broadcasts that subscribers missed as they lagged")?,
             bytes_sent: counter("bytes_sent_total", "Bytes of streams, without HTTP's own")?,
+            compression_bytes_in: by(
+                "mode",
+                "compression_bytes_in_total",
+                "Bytes of events before they were compressed",
+            )?,
+            compression_bytes_out: by("mode", "compression_bytes_out_total", "Bytes of the same, compressed")?,
+            publish_latency: histogram(
+                "publish_latency_seconds",
+                "From an event's time in the log until a shard has written it",
+            )?,
+            lag: histogram("lag_seconds", "How far those lag whose sockets are full, once a second for each")?,
+            replay_hits: by("from", "replay_hits_total", "Times that what one lacked was in memory, by where")?,
+            replay_misses: counter(
+                "replay_misses_total",
+                "Times that one had to wait for the broker for what it lacked",
+            )?,
             replays: counter("replays_total", "Pages of older events read from the broker for subscribers")?,
             gaps: counter("gaps_total", "Subscribers told that events are gone (event: gap)")?,
             resets: counter("resets_total", "Subscribers and nodes told that the log began anew (event: reset)")?,
@@ -149,6 +199,7 @@ impl Metrics {
             ring_bytes: gauge("ring_bytes", "Bytes of the frames held in memory")?,
             broker_up: gauge("broker_up", "1 while the broker answers")?,
             broker_errors: counter("broker_errors_total", "Times that the broker did not answer as it should")?,
+            taps: gauge("taps", "Taps that are being read")?,
             registry,
         }));
         // What has not happened yet is told as 0.
@@ -159,6 +210,12 @@ impl Metrics {
         }
         for outcome in ["ok", "failed"] {
             metrics.jwks_fetches.with_label_values(&[outcome]).inc_by(0);
+        }
+        for mode in [CompressionMode::Envelope, CompressionMode::Transport] {
+            metrics.compressor(mode);
+        }
+        for from in [Memory::Ring, Memory::Page] {
+            metrics.replayed(from, 0);
         }
         Ok(metrics)
     }
@@ -176,6 +233,18 @@ impl Metrics {
 
     pub fn skipped(&self, policy: SlowConsumer, events: u64) {
         self.events_skipped.with_label_values(&[&format!("{policy:?}")]).inc_by(events);
+    }
+
+    /// Someone who lacked something found it.
+    pub fn replayed(&self, from: Memory, times: u64) {
+        self.replay_hits.with_label_values(&[from.label()]).inc_by(times);
+    }
+
+    /// One that counts what it does for this mode.
+    pub fn compressor(&self, mode: CompressionMode) -> Compressor {
+        let mode = [&*format!("{mode:?}")];
+        let (before, after) = (&self.compression_bytes_in, &self.compression_bytes_out);
+        Compressor::new(before.with_label_values(&mode), after.with_label_values(&mode))
     }
 
     /// The Prometheus text format.

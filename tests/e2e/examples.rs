@@ -1,5 +1,6 @@
 //! Every manifest in `examples/` is applied.
 
+use serde_json::json;
 use ssefleet_tests::{cluster, manifest};
 
 #[tokio::test]
@@ -9,9 +10,25 @@ async fn the_memory_example_becomes_ready() {
     here.apply(manifest::memory()).await.ready().await;
 }
 
+/// Through the ingress; what is in an envelope, `sse-node/tests/stream/envelope.rs` tries, with the example's script.
+#[tokio::test]
+async fn the_compressed_example_sends_envelopes() {
+    let cluster = cluster().await;
+    let here = cluster.namespace("compressed").await;
+    let stream = here.apply(manifest::example("compressed")).await;
+    stream.ready().await;
+    let mut reader = stream.subscribe().await;
+    let large = "large ".repeat(1_000);
+    stream.publisher().publish(&json!([{"data": "small"}, {"data": large}])).await.unwrap();
+    assert_eq!(reader.next().await.event.data, r#"{"compressed":false,"data":"small"}"#);
+    let packed = reader.next().await.event.data;
+    assert!(packed.starts_with(r#"{"compressed":true,"data":"H4sI"#) && packed.len() < large.len() / 10, "{packed}");
+}
+
 /// `quickstart` is what most tests apply; `external_redis.rs` has the one that needs a Redis, `edge/auth.rs`
 /// the one that needs keys.
 #[test]
 fn no_example_is_without_a_test() {
-    assert_eq!(manifest::examples(), ["edge", "external-redis", "memory", "quickstart"], "a new example needs a test");
+    let tested = ["compressed", "edge", "external-redis", "memory", "quickstart"];
+    assert_eq!(manifest::examples(), tested, "a new example needs a test");
 }

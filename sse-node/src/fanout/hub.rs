@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::RwLock;
-use ssefleet_crds::validated::{Connections, History};
+use parking_lot::{Mutex, RwLock};
+use ssefleet_crds::{Stream, validated::History};
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
@@ -23,17 +23,23 @@ use super::{
     replay::Replay,
     ring::{Limits, Ring},
     shard::{Command, Over, Shard, Socket},
+    tap::Tap,
+    topics::Topics,
 };
 use crate::{
     broker::{Broker, BrokerError, Extent, Tailed},
-    encode,
-    event::Position,
+    encode::{Encoder, Frame},
+    event::{Event, Position},
     metrics::{Closed, Metrics},
 };
 
 /// The ring, and the shards that read it.
 pub struct Hub {
     ring: Arc<RwLock<Ring>>,
+    /// How events look now. Held by whoever adds to the ring or to the pages, so that after a change nothing comes there
+    /// that was encoded before it.
+    encoder: Arc<RwLock<Encoder>>,
+    replay: Arc<Replay>,
     /// The newest position; none until the log has been opened for the first time.
     head: watch::Sender<Option<Position>>,
     broker: Arc<dyn Broker>,
@@ -41,24 +47,34 @@ pub struct Hub {
     clock: Clock,
     shards: Vec<Shard>,
     next_shard: AtomicUsize,
+    /// Those who watch topics.
+    taps: Mutex<Vec<(Topics, Tap)>>,
 }
 
 impl Hub {
     /// With a shard for each core that this process may use.
-    pub fn start(
-        broker: Arc<dyn Broker>,
-        history: &History,
-        connections: &Connections,
-        metrics: Metrics,
-    ) -> io::Result<Self> {
+    pub fn start(broker: Arc<dyn Broker>, stream: &Stream, metrics: Metrics) -> io::Result<Self> {
         let clock = Clock::default();
-        let ring = Arc::new(RwLock::new(Ring::new(Position::default(), limits(history))));
-        let replay = Replay::new(broker.clone(), metrics.clone(), clock);
-        let shard = |n| Shard::start(n, ring.clone(), replay.clone(), metrics.clone(), connections.into(), clock);
+        let ring = Arc::new(RwLock::new(Ring::new(Position::default(), limits(&stream.history))));
+        let encoder = Arc::new(RwLock::new(Encoder::new(&stream.compression, &metrics)));
+        let replay = Replay::new(broker.clone(), encoder.clone(), metrics.clone(), clock);
+        let timing = (&stream.connections).into();
+        let shard = |n| Shard::start(n, ring.clone(), replay.clone(), metrics.clone(), timing, clock);
         let cores = std::thread::available_parallelism().map_or(1, Into::into);
         let shards = (0..cores).map(shard).collect::<Result<_, _>>()?;
         let head = watch::Sender::new(None);
-        Ok(Self { ring, head, broker, metrics, clock, shards, next_shard: AtomicUsize::new(0) })
+        Ok(Self {
+            ring,
+            encoder,
+            replay,
+            head,
+            broker,
+            metrics,
+            clock,
+            shards,
+            next_shard: AtomicUsize::new(0),
+            taps: Mutex::default(),
+        })
     }
 
     /// The newest position. None until the log is open.
@@ -117,12 +133,20 @@ impl Hub {
     }
 
     /// Takes over what was declared anew.
-    pub fn reconfigure(&self, history: &History, connections: &Connections) {
-        self.ring.write().limit(limits(history), self.clock.now());
-        self.broker.retain(history.into());
+    pub fn reconfigure(&self, stream: &Stream) {
+        self.ring.write().limit(limits(&stream.history), self.clock.now());
+        self.broker.retain((&stream.history).into());
         for shard in &self.shards {
-            shard.post.send(Command::Retime(connections.into()));
+            shard.post.send(Command::Retime((&stream.connections).into()));
         }
+        let wanted = Encoder::new(&stream.compression, &self.metrics);
+        let mut encoder = self.encoder.write();
+        if encoder.differs(&wanted) {
+            // Who lacks some of these events reads them anew from the log, in their new form.
+            self.replay.forget();
+            self.ring.write().empty(self.clock.now());
+        }
+        *encoder = wanted;
     }
 
     /// Those subscribers that a filter lets through, by id.
@@ -140,6 +164,35 @@ impl Hub {
         rows.sort_unstable_by_key(|row: &Row| row.id);
         rows.truncate(filter.limit);
         rows
+    }
+
+    /// Shows what is written to a connection, from now on; false if there is none of this id.
+    pub async fn tap_connection(&self, id: u64, tap: Tap) -> bool {
+        let mut tap = tap;
+        for shard in &self.shards {
+            let (reply, left) = oneshot::channel();
+            shard.post.send(Command::Tap(id, tap, reply));
+            match left.await {
+                Ok(Some(left)) => tap = left,
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    /// Shows the events of some topics, from now on.
+    pub fn tap_topics(&self, topics: Topics, tap: Tap) {
+        let mut taps = self.taps.lock();
+        taps.retain(|(_, tap)| tap.is_read());
+        taps.push((topics, tap));
+    }
+
+    fn show(&self, events: &[Event], frames: &[Frame]) {
+        self.taps.lock().retain_mut(|(topics, tap)| {
+            let mut wanted = events.iter().zip(frames).filter(|(event, _)| topics.want(&event.new.topic));
+            wanted.all(|(_, frame)| tap.copy(&frame.plain()))
+        });
     }
 
     /// Lets go of what gets too old, for ever.
@@ -184,7 +237,7 @@ impl Hub {
                 Ok(payload) => {
                     backoff = Backoff::default();
                     self.metrics.broadcasts.inc();
-                    let frame = encode::broadcast(&payload);
+                    let frame = self.encoder.read().broadcast(&payload);
                     for shard in &self.shards {
                         shard.post.send(Command::Broadcast(frame.clone()));
                     }
@@ -204,13 +257,17 @@ impl Hub {
             Tailed::Events(events) => {
                 let Some(last) = events.last().map(|event| event.position) else { return };
                 self.metrics.events_received.inc_by(events.len() as u64);
+                let encoder = self.encoder.read();
+                // Before the lock that shards wait for: compressing takes time.
+                let frames: Vec<Frame> = events.iter().map(|event| encoder.event(event)).collect();
+                self.show(&events, &frames);
                 let mut ring = self.ring.write();
                 let now = self.clock.now();
-                for event in &events {
-                    ring.push(event, now);
+                for (event, frame) in events.iter().zip(frames) {
+                    ring.push(event, frame, now);
                 }
                 self.measure(&ring);
-                drop(ring);
+                drop((ring, encoder));
                 self.tell(last);
             }
             Tailed::Reset(extent) => {

@@ -2,7 +2,7 @@
 //!
 //! `hub` keeps the ring filled from the broker and hands connections to the shards; a `shard` is a thread with
 //! its sockets, and its `audience` is what becomes of an event among them. `replay` reads what is older than
-//! the ring. `ring`, `index`, `wheel`, `topics` and `audience` do no I/O of their own.
+//! the ring; a `tap` shows what is written. `ring`, `index`, `wheel`, `topics` and `audience` do no I/O of their own.
 
 pub mod audience;
 pub mod clock;
@@ -15,6 +15,7 @@ pub mod replay;
 pub mod ring;
 pub mod shard;
 mod sync;
+pub mod tap;
 pub mod tie;
 pub mod topics;
 pub mod wheel;

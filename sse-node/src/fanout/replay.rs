@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 use tracing::warn;
 
@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     broker::{Broker, BrokerError},
+    encode::Encoder,
     event::Position,
-    metrics::Metrics,
+    metrics::{Memory, Metrics},
 };
 
 /// Pages that are read at a time, so that a storm leaves the broker room for publishers.
@@ -31,6 +32,7 @@ const KEPT: usize = 16 << 20;
 /// Reads for all shards.
 pub struct Replay {
     broker: Arc<dyn Broker>,
+    encoder: Arc<RwLock<Encoder>>,
     metrics: Metrics,
     clock: Clock,
     asking: mpsc::UnboundedSender<Asked>,
@@ -58,10 +60,10 @@ struct Kept {
 }
 
 impl Replay {
-    pub fn new(broker: Arc<dyn Broker>, metrics: Metrics, clock: Clock) -> Arc<Self> {
+    pub fn new(broker: Arc<dyn Broker>, encoder: Arc<RwLock<Encoder>>, metrics: Metrics, clock: Clock) -> Arc<Self> {
         let (asking, asked) = mpsc::unbounded_channel();
         let at_a_time = Semaphore::new(AT_A_TIME);
-        let replay = Arc::new(Self { broker, metrics, clock, asking, kept: Mutex::default(), at_a_time });
+        let replay = Arc::new(Self { broker, encoder, metrics, clock, asking, kept: Mutex::default(), at_a_time });
         tokio::spawn(run(Arc::downgrade(&replay), asked));
         replay
     }
@@ -71,10 +73,17 @@ impl Replay {
         if let Need::Page(start) = need
             && let Some((_, page)) = self.kept.lock().pages.iter().find(|(kept, _)| *kept == start)
         {
+            self.metrics.replayed(Memory::Page, 1);
             return Some(Found::Page(page.clone()));
         }
+        self.metrics.replay_misses.inc();
         // Nobody reads only when the node is over.
         self.asking.send(Asked { need, key, reply }).err().map(|_| Found::Away)
+    }
+
+    /// Forgets the frames of its pages; they are read anew.
+    pub fn forget(&self) {
+        *self.kept.lock() = Kept::default();
     }
 
     async fn find(&self, need: Need) -> Found {
@@ -98,11 +107,13 @@ impl Replay {
             return self.broker.open().await.map(Found::Extent);
         }
         let now = self.clock.now();
+        // Held until the page is kept, so that none that is encoded as before a change is kept after it.
+        let encoder = self.encoder.read();
         let mut topics: HashMap<&str, Arc<str>> = HashMap::new();
         let mut entry = |event| {
             let event: &crate::event::Event = event;
             let topic = topics.entry(&event.new.topic).or_insert_with(|| event.new.topic.as_str().into());
-            Entry::new(event, topic.clone(), now)
+            Entry::new(event, encoder.event(event), topic.clone(), now)
         };
         let page = Arc::new(Page { entries: events.iter().map(&mut entry).collect() });
         // One that is not full may lack what has come since.

@@ -12,7 +12,7 @@ use std::{
 use super::clock::Tick;
 use crate::{
     broker::clock,
-    encode::{self, Frame},
+    encode::Frame,
     event::{Event, Position},
 };
 
@@ -25,6 +25,8 @@ pub struct Ring {
     /// Of all entries together.
     bytes: usize,
     limits: Limits,
+    /// When it was emptied while the log went on: what came before has no other time here.
+    emptied: Tick,
     /// The newest number of each topic, of those that lie here.
     newest: HashMap<Arc<str>, u64>,
 }
@@ -44,6 +46,8 @@ pub struct Entry {
     pub position: Position,
     pub topic: Arc<str>,
     pub frame: Frame,
+    /// When it was published, in milliseconds since 1970.
+    pub at: u64,
     /// When this node got it.
     pub arrived: Tick,
     /// Milliseconds since 1970 after which nobody wants it any more.
@@ -60,8 +64,8 @@ pub enum Off {
 }
 
 impl Entry {
-    pub fn new(event: &Event, topic: Arc<str>, arrived: Tick) -> Self {
-        Self { position: event.position, topic, frame: encode::event(event), arrived, expires: event.expires() }
+    pub fn new(event: &Event, frame: Frame, topic: Arc<str>, arrived: Tick) -> Self {
+        Self { position: event.position, topic, frame, at: event.at, arrived, expires: event.expires() }
     }
 
     /// Whether its time is over, by the clock of this node.
@@ -77,7 +81,7 @@ impl Entry {
 impl Ring {
     /// An empty ring after `head`.
     pub fn new(head: Position, limits: Limits) -> Self {
-        Self { entries: VecDeque::new(), head, bytes: 0, limits, newest: HashMap::new() }
+        Self { entries: VecDeque::new(), head, bytes: 0, limits, emptied: Tick(0), newest: HashMap::new() }
     }
 
     pub fn head(&self) -> Position {
@@ -98,13 +102,13 @@ impl Ring {
 
     /// Adds the next event of the log. One that does not follow the head (the log began anew, or lost what
     /// was between) empties the ring first, so that readers learn of the hole by their cursors.
-    pub fn push(&mut self, event: &Event, now: Tick) {
+    pub fn push(&mut self, event: &Event, frame: Frame, now: Tick) {
         if event.position != self.head.next() {
             self.restart(event.position.before());
         }
         let known = self.newest.get_key_value(event.new.topic.as_str()).map(|(topic, _)| topic.clone());
         let topic = known.unwrap_or_else(|| event.new.topic.as_str().into());
-        let entry = Entry::new(event, topic, now);
+        let entry = Entry::new(event, frame, topic, now);
         self.newest.insert(entry.topic.clone(), event.position.seq);
         self.bytes += entry.size();
         self.entries.push_back(entry);
@@ -140,6 +144,16 @@ impl Ring {
         self.head = head;
     }
 
+    /// Forgets its frames, which are no longer what events look like; readers find the events in the log.
+    pub fn empty(&mut self, now: Tick) {
+        self.restart(self.head);
+        self.emptied = now;
+    }
+
+    pub fn emptied(&self) -> Tick {
+        self.emptied
+    }
+
     /// What comes after `cursor`.
     pub fn after(&self, cursor: Position) -> Result<impl Iterator<Item = &Entry>, Off> {
         if cursor.epoch != self.head.epoch || cursor.seq > self.head.seq {
@@ -169,8 +183,10 @@ impl Ring {
 mod tests {
     use proptest::prelude::*;
 
+    use ssefleet_crds::compression::Compression;
+
     use super::*;
-    use crate::event::NewEvent;
+    use crate::{encode::Encoder, event::NewEvent, metrics::Metrics};
 
     const LIMITS: Limits = Limits { events: 4, bytes: 10_000, age: 100 };
 
@@ -179,9 +195,17 @@ mod tests {
         Event { position: Position::new(epoch, seq), at: 0, new }
     }
 
+    fn frame(event: &Event) -> Frame {
+        Encoder::new(&Compression::default(), &Metrics::new().unwrap()).event(event)
+    }
+
+    fn push(ring: &mut Ring, event: &Event, now: u32) {
+        ring.push(event, frame(event), Tick(now));
+    }
+
     fn ring(seqs: impl IntoIterator<Item = u64>) -> Ring {
         let mut ring = Ring::new(Position::new(1, 0), LIMITS);
-        seqs.into_iter().for_each(|seq| ring.push(&event(1, seq), Tick(0)));
+        seqs.into_iter().for_each(|seq| push(&mut ring, &event(1, seq), 0));
         ring
     }
 
@@ -199,7 +223,7 @@ mod tests {
         assert_eq!(read(&ring, at(0)), Ok(vec![1, 2, 3]));
         assert_eq!(read(&ring, at(2)), Ok(vec![3]));
         assert_eq!(read(&ring, at(3)), Ok(vec![]));
-        assert_eq!(ring.after(at(2)).unwrap().next().unwrap().frame, encode::event(&event(1, 3)));
+        assert_eq!(ring.after(at(2)).unwrap().next().unwrap().frame, frame(&event(1, 3)));
     }
 
     #[test]
@@ -211,9 +235,9 @@ mod tests {
     #[test]
     fn a_hole_in_the_log_shows_in_the_cursors() {
         let mut ring = ring(1..=3);
-        ring.push(&event(1, 7), Tick(0));
+        push(&mut ring, &event(1, 7), 0);
         assert_eq!(read(&ring, at(3)), Err(Off::Older { first: at(7) }));
-        ring.push(&event(2, 1), Tick(0));
+        push(&mut ring, &event(2, 1), 0);
         assert_eq!(read(&ring, at(7)), Err(Off::OtherLog));
         assert_eq!((ring.len(), ring.newest.len()), (1, 1));
     }
@@ -226,7 +250,7 @@ mod tests {
     #[test]
     fn limits_hold_and_the_newest_stays() {
         let mut ring = Ring::new(at(0), Limits { events: 100, bytes: 5, ..LIMITS });
-        (1..=3).for_each(|seq| ring.push(&event(1, seq), Tick(0)));
+        (1..=3).for_each(|seq| push(&mut ring, &event(1, seq), 0));
         assert_eq!((ring.len(), ring.bytes()), (1, ring.entries[0].size()));
         ring.restart(at(3));
         assert_eq!((ring.bytes(), ring.first()), (0, at(4)));
@@ -235,7 +259,7 @@ mod tests {
     #[test]
     fn what_is_old_goes_by_itself() {
         let mut ring = ring(1..=2);
-        ring.push(&event(1, 3), Tick(50));
+        push(&mut ring, &event(1, 3), 50);
         ring.trim(Tick(100));
         assert_eq!(read(&ring, at(0)), Ok(vec![1, 2, 3]));
         ring.trim(Tick(101));
@@ -250,7 +274,7 @@ mod tests {
         #[test]
         fn the_newest_of_a_topic_is_known(events in 1..30_u64, limit in 1..10_usize) {
             let mut ring = Ring::new(at(0), Limits { events: limit, ..LIMITS });
-            (1..=events).for_each(|seq| ring.push(&event(1, seq), Tick(0)));
+            (1..=events).for_each(|seq| push(&mut ring, &event(1, seq), 0));
             for entry in &ring.entries {
                 let newest = ring.entries.iter().filter(|other| other.topic == entry.topic).map(|other| other.position);
                 prop_assert_eq!(ring.is_newest(entry), newest.max() == Some(entry.position));

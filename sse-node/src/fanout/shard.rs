@@ -31,6 +31,7 @@ use super::{
     page::Found,
     replay::{Replay, Reply},
     ring::Ring,
+    tap::Tap,
     tie::Tie,
 };
 use crate::{
@@ -53,6 +54,8 @@ pub enum Command {
     CloseWhere(Over, Closed),
     Retime(Timing),
     List(Filter, oneshot::Sender<Vec<Row>>),
+    /// Shows what is written to a connection, by its id; the tap comes back if the connection is not here.
+    Tap(u64, Tap, oneshot::Sender<Option<Tap>>),
     Stop,
 }
 
@@ -76,22 +79,46 @@ impl Reply for Mailbox<Command, Eventfd> {
 }
 
 /// A connection, or one end of a pair whose other end someone else reads.
-pub struct Socket(OwnedFd);
+pub struct Socket {
+    fd: OwnedFd,
+    /// Where a copy goes of what it takes.
+    tap: Option<Box<Tap>>,
+}
 
 impl Socket {
     /// It must not block.
     pub fn new(fd: impl Into<OwnedFd>) -> Self {
-        Self(fd.into())
+        Self { fd: fd.into(), tap: None }
+    }
+
+    /// What the kernel has taken of some bytes is what the peer gets, so that is what is shown.
+    #[cold]
+    fn show<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>, mut taken: usize) {
+        for part in parts {
+            let length = part.len().min(taken);
+            taken -= length;
+            if length > 0 && !self.tap.as_mut().is_some_and(|tap| tap.copy(&part[..length])) {
+                self.tap = None;
+            }
+        }
     }
 }
 
 impl Sink for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
+        let taken = rustix::net::send(&self.fd, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+        if self.tap.is_some() {
+            self.show([bytes].into_iter(), taken);
+        }
+        Ok(taken)
     }
 
     fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        Ok(rustix::io::writev(&self.0, parts)?)
+        let taken = rustix::io::writev(&self.fd, parts)?;
+        if self.tap.is_some() {
+            self.show(parts.iter().map(|part| &**part), taken);
+        }
+        Ok(taken)
     }
 
     fn end(&mut self, last: &[u8]) {
@@ -99,7 +126,7 @@ impl Sink for Socket {
         // A socket that is closed with something unread resets the connection, and the last words with it.
         let mut unread = [0; 1024];
         for _ in 0..8 {
-            match rustix::net::recv(&self.0, &mut unread, RecvFlags::DONTWAIT) {
+            match rustix::net::recv(&self.fd, &mut unread, RecvFlags::DONTWAIT) {
                 Ok((1.., _)) => {}
                 _ => break,
             }
@@ -213,7 +240,7 @@ impl Worker {
                 let Some(socket) = self.audience.sink(key) else { return };
                 // By edges: the kernel speaks only when a socket that was full no longer is, or has ended.
                 let flags = EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-                if epoll::add(&self.epoll, socket.0.as_fd(), EventData::new_u64(key.into()), flags).is_err() {
+                if epoll::add(&self.epoll, socket.fd.as_fd(), EventData::new_u64(key.into()), flags).is_err() {
                     self.audience.leave(key, Closed::Dead);
                 }
             }
@@ -227,6 +254,18 @@ impl Worker {
             Command::List(filter, reply) => {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.audience.list(&filter, now));
+            }
+            Command::Tap(id, tap, reply) => {
+                let left = match self.audience.sink_of(id) {
+                    Some(socket) => {
+                        if let Some(before) = socket.tap.replace(Box::new(tap)) {
+                            before.end("another tap of this connection has begun");
+                        }
+                        None
+                    }
+                    None => Some(tap),
+                };
+                let _ = reply.send(left);
             }
             Command::Stop => {}
         }
@@ -242,5 +281,47 @@ impl Worker {
         for (key, found) in answered {
             self.audience.found(key, found);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, os::unix::net::UnixStream};
+
+    use super::*;
+
+    #[test]
+    fn a_tap_shows_what_the_socket_took_of_it() {
+        let pair = || {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            theirs.set_nonblocking(true).unwrap();
+            ours.set_nonblocking(true).unwrap();
+            (ours, theirs)
+        };
+        let ((ours, mut peer), (end, mut shown)) = (pair(), pair());
+        let mut socket = Socket::new(ours);
+        socket.tap = Some(Box::new(Tap::new(end, "over")));
+        let read = |end: &mut UnixStream| {
+            let mut bytes = Vec::new();
+            let _ = end.read_to_end(&mut bytes); // it would block
+            bytes
+        };
+        let (one, other) = (vec![1; 70_000], vec![2; 50_000]);
+        let (mut at_the_peer, mut at_the_tap, mut partly) = (Vec::new(), Vec::new(), false);
+        for _ in 0..100 {
+            let taken = socket.write_vectored(&[io::IoSlice::new(&one), io::IoSlice::new(&other)]).unwrap();
+            partly = taken < one.len() + other.len();
+            at_the_tap.extend(read(&mut shown));
+            if partly {
+                break;
+            }
+        }
+        assert!(partly, "the socket never fills up");
+        at_the_peer.extend(read(&mut peer));
+        socket.write(b"between").unwrap();
+        socket.end(b"the end");
+        at_the_peer.extend(read(&mut peer));
+        at_the_tap.extend(read(&mut shown));
+        assert!(at_the_peer == at_the_tap && at_the_tap.ends_with(b"betweenthe end"), "{}", at_the_tap.len());
     }
 }

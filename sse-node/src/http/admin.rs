@@ -14,9 +14,12 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::{
+    accept::wants_json,
+    fields::Fields,
     listen::Handler,
     respond::{self, Response},
     revoke,
+    tap::tap,
 };
 use crate::{
     auth::Auth,
@@ -50,9 +53,13 @@ impl Handler for Admin {
             (&Method::POST, "/drain") => self.drain(&request),
             (&Method::POST, "/revoke") => self.revoke(request).await,
             (method, "/drain" | "/revoke") => respond::not_allowed(method, "POST, OPTIONS"),
+            (&Method::GET, "/tap") if is_of_a_page(&request) => not_for_pages(),
+            (&Method::GET, "/tap") => tap(request.uri().query().unwrap_or_default(), &self.hub, &self.metrics).await,
+            (method, "/tap") => respond::not_allowed(method, "GET, OPTIONS"),
             (&Method::GET | &Method::HEAD, _) => match path {
                 "/healthz" => respond::text("text/plain", "ok\n"),
                 "/readyz" => self.ready(),
+                "/metrics" if wants_json(Fields::Map(request.headers())) => respond::json(&self.monitor()),
                 "/metrics" => match self.metrics.text() {
                     Ok(text) => respond::text("text/plain; version=0.0.4", text),
                     Err(error) => {
@@ -63,7 +70,7 @@ impl Handler for Admin {
                 "/stats" => respond::json(&self.stats()),
                 "/connections" => self.connections(request.uri().query().unwrap_or_default()).await,
                 _ => respond::not_found(
-                    "there are /healthz, /readyz, /metrics, /stats, /connections, POST /drain and POST /revoke",
+                    "there are /healthz, /readyz, /metrics, /stats, /connections, /tap, POST /drain and POST /revoke",
                 ),
             },
             (method, _) => respond::not_allowed(method, "GET, HEAD, OPTIONS"),
@@ -114,7 +121,8 @@ impl Admin {
         }
     }
 
-    fn stats(&self) -> Value {
+    /// The few figures that `/metrics` tells as JSON.
+    fn monitor(&self) -> Value {
         let metrics = &self.metrics;
         json!({
             "totalConnections": metrics.connections_opened.get(),
@@ -122,11 +130,16 @@ impl Admin {
             "messagesSent": metrics.events_sent.get(),
             "errors": metrics.broker_errors.get() + self.errors.load(Ordering::Relaxed),
             "reconnections": metrics.connections_resumed.get(),
-            "position": self.hub.head().map(|position| position.to_string()),
-            "draining": self.drain.has_begun(),
-            "configuration": self.current.report(),
             "timestamp": jiff::Timestamp::now().to_string(),
         })
+    }
+
+    fn stats(&self) -> Value {
+        let mut stats = self.monitor();
+        stats["position"] = json!(self.hub.head().map(|position| position.to_string()));
+        stats["draining"] = self.drain.has_begun().into();
+        stats["configuration"] = self.current.report();
+        stats
     }
 
     async fn connections(&self, query: &str) -> Response {
@@ -179,7 +192,7 @@ impl Admin {
     }
 }
 
-/// A page in some browser that reaches this port must not end the node, nor anyone's stream.
+/// A page in some browser that reaches this port must not end the node nor anyone's stream, nor watch it.
 fn is_of_a_page(request: &Request<Incoming>) -> bool {
     ["origin", "sec-fetch-site"].iter().any(|name| request.headers().contains_key(*name))
 }

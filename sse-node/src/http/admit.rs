@@ -176,5 +176,5 @@ impl Refusal {
 
 /// An event stream that only says when to come back, and why.
 pub fn come_back(after: Duration, sentence: &str) -> Response {
-    respond::stream(encode::farewell(after, sentence).rest(encode::Framing::Plain, 0))
+    respond::stream(encode::farewell(after, sentence).plain())
 }

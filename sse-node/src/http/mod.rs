@@ -1,16 +1,19 @@
 //! The three listeners: `public` for subscribers, `publish` for publishers, `admin` for whoever runs the node.
 //! `listen` is the loop they share, `first` how they tell what a connection speaks, `respond` the answers they
-//! share; `admit` is who may subscribe, `cors` which web pages may read.
+//! share; `admit` is who may subscribe, `cors` which web pages may read, `accept` what a client accepts.
 
+mod accept;
 pub mod admin;
 pub mod admit;
 pub mod cors;
 pub mod fields;
 pub mod first;
 pub mod listen;
+mod pipe;
 pub mod public;
 pub mod publish;
 pub mod respond;
 mod revoke;
 mod rewind;
+mod tap;
 pub mod tls;

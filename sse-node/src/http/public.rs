@@ -5,35 +5,29 @@
 //! of hyper: the shard writes to one end of a socket pair, and the body is what comes out at the other.
 
 use std::{
-    convert::Infallible,
     net::SocketAddr,
-    os::{fd::OwnedFd, unix},
+    os::fd::OwnedFd,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt, future::ready};
-use http_body_util::{BodyExt, StreamBody};
-use hyper::{
-    Method, Request, StatusCode,
-    body::{Frame, Incoming},
-    header::HeaderValue,
-};
+use hyper::{Method, Request, StatusCode, body::Incoming, header::HeaderValue};
 use ssefleet_crds::{Stream, validated::Connections};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_util::io::ReaderStream;
+use tokio::net::TcpStream;
 
 use super::{
+    accept::{Coded, coded},
     admit::{Admitted, Ask, Door},
     cors::{self, Added},
     fields::Fields,
     first::Get,
     listen::{Handler, Handover},
+    pipe::{pair, read_out},
     respond::{self, Response},
 };
 use crate::{
-    encode::Framing,
+    encode::{Body, Framing},
     fanout::{audience::Newcomer, shard::Socket},
 };
 
@@ -65,7 +59,8 @@ impl Handler for Public {
                         (&Method::HEAD, _) => {
                             let ask = Ask { query, fields: Fields::Map(request.headers()), peer };
                             let answer = match self.door.auth.subscriber(&ask).await {
-                                Ok(_) => self.signed(respond::stream(Bytes::new())),
+                                Ok(_) => self
+                                    .signed(respond::stream(Bytes::new()), coded(stream.compression.mode, ask.fields)),
                                 Err(denied) => denied.answer(),
                             };
                             cors::with(answer, &cors::fields(cors, origin))
@@ -95,9 +90,10 @@ impl Handler for Public {
         let Ok(socket) = socket.into_std() else { return Handover::Taken };
         keep_watch(&socket, &stream.connections);
         let framing = if request.chunked { Framing::Chunked } else { Framing::Plain };
+        let coded = coded(stream.compression.mode, request.fields());
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let head = self.head(id, framing, &admitted.fields);
-        self.join(admitted, id, socket.into(), Some(peer), framing, head);
+        let head = self.head(id, framing, coded, &admitted.fields);
+        self.join(admitted, id, socket.into(), Some(peer), Body::new(framing, coded.coding), head);
         Handover::Taken
     }
 }
@@ -109,18 +105,16 @@ impl Public {
         id: u64,
         socket: OwnedFd,
         peer: Option<SocketAddr>,
-        framing: Framing,
+        mut body: Body,
         mut first: Vec<u8>,
     ) {
-        for frame in &admitted.greeting {
-            first.extend_from_slice(frame.bytes(framing));
-        }
+        body.begin(&admitted.greeting, &mut first);
         self.door.hub.join(Newcomer {
             id,
             sink: Socket::new(socket),
             peer,
             topics: admitted.topics,
-            framing,
+            body,
             cursor: admitted.cursor,
             greeting: first.into(),
             retry: admitted.retry,
@@ -130,11 +124,11 @@ impl Public {
     }
 
     /// The head of an answer on the bare socket.
-    fn head(&self, id: u64, framing: Framing, added: &Added) -> Vec<u8> {
+    fn head(&self, id: u64, framing: Framing, coded: Coded, added: &Added) -> Vec<u8> {
         let mut head = String::with_capacity(320);
         head.push_str("HTTP/1.1 200 OK\r\n");
         let mut field = |name: &str, value: &str| head.extend([name, ": ", value, "\r\n"]);
-        for (name, value) in respond::STREAM {
+        for (name, value) in respond::STREAM.iter().chain(coded.fields) {
             field(name, value);
         }
         if framing == Framing::Chunked {
@@ -160,34 +154,27 @@ impl Public {
             Ok(admitted) => admitted,
             Err(refused) => return refused,
         };
-        let Ok((ours, theirs)) = pair() else {
+        let Ok((ours, theirs)) = pair(PIPE) else {
             return respond::problem(StatusCode::SERVICE_UNAVAILABLE, "this node has no file descriptor left");
         };
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let added = admitted.fields.clone();
-        self.join(admitted, id, ours.into(), Some(peer), Framing::Plain, Vec::new());
-        // Whatever goes wrong between the two ends is the end of the stream.
-        let read = ReaderStream::new(theirs).take_while(|read| ready(read.is_ok())).filter_map(|read| ready(read.ok()));
-        let body = StreamBody::new(read.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes))));
-        let mut response = self.signed(respond::stream(Bytes::new()).map(|_| body.boxed_unsync()));
+        let coded = coded(stream.compression.mode, ask.fields);
+        self.join(admitted, id, ours.into(), Some(peer), Body::new(Framing::Plain, coded.coding), Vec::new());
+        let mut response = self.signed(respond::stream(Bytes::new()).map(|_| read_out(theirs)), coded);
         response.headers_mut().insert("x-sse-connection", id.into());
         cors::with(response, &added)
     }
 
-    fn signed(&self, mut response: Response) -> Response {
+    fn signed(&self, mut response: Response, coded: Coded) -> Response {
+        for (name, value) in coded.fields {
+            response.headers_mut().append(*name, HeaderValue::from_static(value));
+        }
         if let Some(node) = &self.node {
             response.headers_mut().insert("x-sse-node", node.clone());
         }
         response
     }
-}
-
-fn pair() -> std::io::Result<(unix::net::UnixStream, UnixStream)> {
-    let (ours, theirs) = unix::net::UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    theirs.set_nonblocking(true)?;
-    rustix::net::sockopt::set_socket_send_buffer_size(&ours, PIPE)?;
-    Ok((ours, UnixStream::from_std(theirs)?))
 }
 
 /// Finds peers that are gone without a word: what they do not acknowledge ends the connection. Not before a

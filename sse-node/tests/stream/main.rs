@@ -2,16 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod coded;
 mod connections;
 mod cors;
 mod drain;
+mod envelope;
+mod gzip;
 mod http;
+mod monitor;
 mod ndjson;
+mod nginx;
 mod outage;
 mod publish;
 mod reload;
 mod resume;
 mod support;
+mod tap;
 mod tls;
 mod unplugged;
 mod wire;

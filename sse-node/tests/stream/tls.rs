@@ -22,7 +22,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::support::{Node, PATIENCE, stream};
 
 /// Makes a certificate of its own authority for `localhost` in a folder, in the place of the one before.
-fn certify(folder: &Path) {
+pub fn certify(folder: &Path) {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"])
         .args([
@@ -45,7 +45,7 @@ fn certify(folder: &Path) {
     fs::rename(folder.join("new.crt"), folder.join("tls.crt")).unwrap();
 }
 
-async fn connect(node: &Node, certificate: &Path, protocol: &str) -> std::io::Result<TlsStream<TcpStream>> {
+pub async fn connect(node: &Node, certificate: &Path, protocol: &str) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

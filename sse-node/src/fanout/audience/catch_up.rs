@@ -13,7 +13,7 @@ use super::{
 use crate::{
     encode,
     fanout::{clock::Tick, index::Key, page::Found, ring::Entry},
-    metrics::Closed,
+    metrics::{Closed, Memory},
 };
 
 /// Writes to one connection before it is the next one's turn.
@@ -90,7 +90,8 @@ impl<S: Sink> Audience<S> {
             if behind.rest.is_empty()
                 && let Some(word) = behind.word.take()
             {
-                behind.rest = word.rest(subscriber.framing, 0);
+                behind.rest = subscriber.body.rest(&word, 0);
+                subscriber.body.begun(&word);
             }
             if !behind.rest.is_empty() {
                 let taken = put(&mut subscriber.sink, &behind.rest)?;
@@ -109,7 +110,15 @@ impl<S: Sink> Audience<S> {
                 behind.rest = Bytes::new(); // lets go of the frame
                 continue;
             }
-            let next = next(behind, &subscriber.topics, &self.ring.read());
+            let next = {
+                let ring = self.ring.read();
+                let next = next(behind, &subscriber.topics, &ring);
+                if matches!(&next, Next::Events(entries, _) if entries.first().is_some_and(|entry| entry.position >= ring.first()))
+                {
+                    self.metrics.replayed(Memory::Ring, 1);
+                }
+                next
+            };
             match next {
                 // The log began anew, and the shard has not heard: it will, before this one's next turn.
                 Next::Live(position) if position.epoch != self.dispatched.epoch => break,
@@ -173,7 +182,7 @@ impl<S: Sink> Audience<S> {
                 None if behind.rest.is_empty() => return 0,
                 None => subscriber.written,
             },
-            Err(_) => subscriber.created,
+            Err(_) => ring.emptied(),
         };
         now.since(arrived.max(subscriber.created))
     }

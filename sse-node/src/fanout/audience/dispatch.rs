@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Audience, BATCH, BATCH_BYTES, Behind, Sink, State, key, subscriber::put};
 use crate::{
+    broker::clock,
     encode::Frame,
     event::Position,
     fanout::{clock::Tick, index::Key, ring::Entry},
@@ -40,6 +41,7 @@ impl<S: Sink> Audience<S> {
             several => self.give_all(several, now),
         }
         if let Some(last) = batch.last() {
+            self.time(&batch);
             self.dispatched = last.position;
             self.queue_early();
             self.watch_blocked(now);
@@ -47,6 +49,18 @@ impl<S: Sink> Audience<S> {
         batch.clear();
         self.batch = batch;
         self.dispatched != head
+    }
+
+    /// How long these took to come here and out. Once for all subscribers, who get an event together.
+    fn time(&self, entries: &[Entry]) {
+        if self.subscribers.is_empty() {
+            return;
+        }
+        let now = clock::now();
+        for entry in entries {
+            let millis = u32::try_from(now.saturating_sub(entry.at)).unwrap_or(u32::MAX);
+            self.metrics.publish_latency.observe(f64::from(millis) / 1000.0);
+        }
     }
 
     /// One event, one write for each who gets it.
@@ -58,7 +72,7 @@ impl<S: Sink> Audience<S> {
             if subscriber.generation != key.generation || subscriber.seen >= seq || !subscriber.is_live() {
                 continue;
             }
-            let frame = entry.frame.bytes(subscriber.framing);
+            let frame = subscriber.body.bytes(&entry.frame);
             let taken = match put(&mut subscriber.sink, frame) {
                 Ok(taken) => taken,
                 Err(why) => {
@@ -75,9 +89,10 @@ impl<S: Sink> Audience<S> {
             }
             let length = frame.len();
             sent += 1;
-            subscriber.wrote(seq, now);
+            subscriber.wrote(entry, now);
             if taken < length {
-                subscriber.block(entry.position, entry.frame.rest(subscriber.framing, taken));
+                let rest = subscriber.body.rest(&entry.frame, taken);
+                subscriber.block(entry.position, rest);
                 self.blocked.push(key);
             }
         }
@@ -132,7 +147,7 @@ impl<S: Sink> Audience<S> {
                 missed += 1;
                 continue;
             }
-            let text = frame.bytes(subscriber.framing);
+            let text = subscriber.body.bytes(frame);
             let taken = match put(&mut subscriber.sink, text) {
                 Ok(taken) => taken,
                 Err(why) => {
@@ -142,14 +157,16 @@ impl<S: Sink> Audience<S> {
             };
             bytes += taken as u64;
             subscriber.bytes += taken as u64;
+            let length = text.len();
             if taken > 0 {
                 subscriber.written = now;
+                subscriber.body.begun(frame);
             } else {
                 missed += 1;
             }
-            if taken < text.len() {
+            if taken < length {
                 let cursor = Position { seq: self.dispatched.seq.max(subscriber.seen), ..self.dispatched };
-                let rest = if taken == 0 { Bytes::new() } else { frame.rest(subscriber.framing, taken) };
+                let rest = if taken == 0 { Bytes::new() } else { subscriber.body.rest(frame, taken) };
                 subscriber.block(cursor, rest);
                 self.blocked.push(key(slot, subscriber.generation));
             }

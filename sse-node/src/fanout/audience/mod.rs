@@ -136,6 +136,14 @@ impl<S: Sink> Audience<S> {
         self.get(key).map(|subscriber| &subscriber.sink)
     }
 
+    /// The socket of one who is known by the id that it was told. Looks at all.
+    pub fn sink_of(&mut self, id: u64) -> Option<&mut S> {
+        self.subscribers
+            .iter_mut()
+            .find(|(_, subscriber)| subscriber.id == id)
+            .map(|(_, subscriber)| &mut subscriber.sink)
+    }
+
     pub fn join(&mut self, newcomer: Newcomer<S>, now: Tick) -> Key {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
@@ -173,10 +181,9 @@ impl<S: Sink> Audience<S> {
                 State::Behind(behind) => behind.rest.is_empty(),
             };
             if between_frames && why != Closed::Stale {
-                let words = encode::farewell(jitter(subscriber.retry), why.to_the_client());
-                let mut last = words.bytes(subscriber.framing).to_vec();
-                last.extend_from_slice(encode::end(subscriber.framing));
-                subscriber.sink.end(&last);
+                let words =
+                    encode::farewell(jitter(Duration::from_millis(subscriber.retry.into())), why.to_the_client());
+                subscriber.sink.end(&subscriber.body.end(&words));
             }
         }
         self.leave(key, why);

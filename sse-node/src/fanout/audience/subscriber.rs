@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prometheus::IntGauge;
 
 use crate::{
-    encode::{Frame, Framing},
+    encode::{Body, Frame},
     event::Position,
     fanout::{clock::Tick, lapse::Lapse, page::Page, ring::Entry, tie::Tie, topics::Topics},
     metrics::Closed,
@@ -53,7 +53,8 @@ pub struct Newcomer<S> {
     pub sink: S,
     pub peer: Option<SocketAddr>,
     pub topics: Topics,
-    pub framing: Framing,
+    /// Which has the greeting already.
+    pub body: Body,
     /// What it has seen.
     pub cursor: Position,
     /// What it is told before anything else.
@@ -69,7 +70,7 @@ pub(super) struct Subscriber<S> {
     pub id: u64,
     pub generation: u32,
     pub sink: S,
-    pub framing: Framing,
+    pub body: Body,
     pub topics: Topics,
     pub state: State,
     /// While live: the newest number that was written. All that it wants up to here, and up to what the shard
@@ -86,7 +87,8 @@ pub(super) struct Subscriber<S> {
     pub listed: bool,
     pub events: u32,
     pub bytes: u64,
-    pub retry: Duration,
+    /// In milliseconds.
+    pub retry: u32,
     pub peer: Option<SocketAddr>,
     pub _place: Place,
     pub tie: Option<Box<Tie>>,
@@ -160,7 +162,7 @@ impl<S> Subscriber<S> {
             id: newcomer.id,
             generation,
             sink: newcomer.sink,
-            framing: newcomer.framing,
+            body: newcomer.body,
             topics: newcomer.topics,
             state: State::Behind(Box::new(Behind::new(newcomer.cursor, newcomer.greeting))),
             seen: 0,
@@ -172,11 +174,15 @@ impl<S> Subscriber<S> {
             listed: false,
             events: 0,
             bytes: 0,
-            retry: newcomer.retry,
+            retry: u32::try_from(newcomer.retry.as_millis()).unwrap_or(u32::MAX),
             peer: newcomer.peer,
             _place: newcomer.place,
             tie,
         }
+    }
+
+    pub fn is_blocked(&self) -> bool {
+        matches!(&self.state, State::Behind(behind) if behind.blocked)
     }
 
     pub fn is_live(&self) -> bool {
@@ -209,7 +215,7 @@ impl<S: Sink> Subscriber<S> {
     /// Writes frames of events, in one go.
     pub fn write_frames(&mut self, entries: &[&Entry], now: Tick) -> Result<Wrote, Closed> {
         let mut parts: arrayvec::ArrayVec<io::IoSlice<'_>, 64> = arrayvec::ArrayVec::new();
-        parts.extend(entries.iter().take(64).map(|entry| io::IoSlice::new(entry.frame.bytes(self.framing))));
+        parts.extend(entries.iter().take(64).map(|entry| io::IoSlice::new(self.body.bytes(&entry.frame))));
         let mut taken = match self.sink.write_vectored(&parts) {
             Ok(taken) => taken,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -218,15 +224,15 @@ impl<S: Sink> Subscriber<S> {
         let mut wrote = Wrote { events: 0, bytes: taken as u64, stopped: None };
         self.bytes += taken as u64;
         for entry in entries.iter().take(64) {
-            let length = entry.frame.bytes(self.framing).len();
+            let length = self.body.bytes(&entry.frame).len();
             if taken == 0 {
                 wrote.stopped = Some((entry.position.before(), Bytes::new()));
                 break;
             }
             wrote.events += 1;
-            self.wrote(entry.position.seq, now);
+            self.wrote(entry, now);
             if taken < length {
-                wrote.stopped = Some((entry.position, entry.frame.rest(self.framing, taken)));
+                wrote.stopped = Some((entry.position, self.body.rest(&entry.frame, taken)));
                 break;
             }
             taken -= length;
@@ -235,9 +241,10 @@ impl<S: Sink> Subscriber<S> {
     }
 
     /// An event was given to the socket.
-    pub fn wrote(&mut self, seq: u64, now: Tick) {
-        self.seen = seq;
-        self.told = seq;
+    pub fn wrote(&mut self, entry: &Entry, now: Tick) {
+        self.body.begun(&entry.frame);
+        self.seen = entry.position.seq;
+        self.told = entry.position.seq;
         self.written = now;
         self.events = self.events.saturating_add(1);
     }

@@ -57,6 +57,9 @@ impl<S: Sink> Audience<S> {
     fn visit(&mut self, key: Key, now: Tick) -> Result<Option<Tick>, Closed> {
         let lag = self.lag(key, now);
         let (timing, dispatched) = (self.timing, self.dispatched);
+        if self.get(key).is_some_and(Subscriber::is_blocked) {
+            self.metrics.lag.observe(f64::from(lag) / 10.0);
+        }
         let Some(subscriber) = self.get_mut(key) else { return Ok(None) };
         if now >= subscriber.expires {
             return Err(subscriber.why_over());
@@ -134,17 +137,19 @@ impl<S: Sink> Audience<S> {
     fn say(&mut self, key: Key, frame: &Frame, position: Option<Position>, now: Tick) -> Result<(), Closed> {
         let dispatched = self.dispatched;
         let Some(subscriber) = self.get_mut(key) else { return Ok(()) };
-        let text = frame.bytes(subscriber.framing);
+        let text = subscriber.body.bytes(frame);
         let taken = put(&mut subscriber.sink, text)?;
+        let length = text.len();
         subscriber.bytes += taken as u64;
         if taken > 0 {
             subscriber.written = now;
+            subscriber.body.begun(frame);
             if let Some(position) = position {
                 subscriber.told = position.seq;
             }
         }
-        if taken < text.len() {
-            let rest = if taken == 0 { Bytes::new() } else { frame.rest(subscriber.framing, taken) };
+        if taken < length {
+            let rest = if taken == 0 { Bytes::new() } else { subscriber.body.rest(frame, taken) };
             match &mut subscriber.state {
                 State::Live => {
                     let cursor = Position { seq: dispatched.seq.max(subscriber.seen), ..dispatched };

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn told(world: &World, reader: usize) -> Vec<String> {
+pub fn told(world: &World, reader: usize) -> Vec<String> {
     let text = |event: ssefleet_tests::sse::parser::Event| match event.event.as_str() {
         "message" => event.data,
         _ => format!("{} {}", event.event, event.data),
@@ -11,7 +11,7 @@ fn told(world: &World, reader: usize) -> Vec<String> {
 }
 
 /// A reader that gets event 1, then takes nothing while others come, and is looked at after the time.
-fn lagging(slow: SlowConsumer, topics: &[&str], after: u32) -> (World, usize) {
+pub fn lagging(slow: SlowConsumer, topics: &[&str], after: u32) -> (World, usize) {
     let mut world = World::new(slow);
     let reader = world.join(topics, world.head(), 1 << 20);
     world.publish("a");
@@ -81,8 +81,7 @@ fn one_that_takes_nothing_is_stale_and_one_that_is_old_is_dismissed() {
         world.audience.tick(world.now);
     }
     assert!(world.audience.get(world.readers[young].key).is_none());
-    let bytes = world.readers[young].pipe.0.borrow().bytes.clone();
-    assert!(String::from_utf8(bytes).unwrap().ends_with(": this connection is old enough; reconnect\n\n"));
+    assert!(world.text(young).ends_with(": this connection is old enough; reconnect\n\n"));
 }
 
 #[test]
@@ -104,6 +103,5 @@ fn a_caught_up_reader_costs_one_write_an_event_and_others_none() {
     // A quiet one learns by a heartbeat how far the log has come.
     world.now = world.now.after(160);
     (0..20).for_each(|_| world.audience.tick(world.now));
-    let bytes = world.readers[other].pipe.0.borrow().bytes.clone();
-    assert!(String::from_utf8(bytes).unwrap().ends_with("id: 1-13\n\n"));
+    assert!(world.text(other).ends_with("id: 1-13\n\n"));
 }

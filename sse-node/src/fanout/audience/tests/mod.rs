@@ -1,17 +1,27 @@
 //! Any order of publishing, blocking, joining, leaving and trimming, against what a log and a cursor promise.
 
+mod compressed;
 mod lagging;
 
-use std::{cell::RefCell, collections::BTreeSet, io::ErrorKind, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    io::{ErrorKind, Read},
+    rc::Rc,
+    time::Duration,
+};
+
+use flate2::read::{GzDecoder, MultiGzDecoder};
 
 use prometheus::IntGauge;
 use proptest::prelude::*;
+use ssefleet_crds::compression::{Compression, CompressionMode};
 use ssefleet_tests::sse::parser::Parser;
 
 use super::*;
 use crate::{
     broker::Extent,
-    encode::Framing,
+    encode::{Body, Coding, Encoder, Framing},
     event::{Event, NewEvent},
     fanout::{
         lapse::Lapse,
@@ -66,6 +76,7 @@ struct World {
     trimmed: usize,
     epoch: u64,
     ring: Arc<RwLock<Ring>>,
+    encoder: Encoder,
     audience: Audience<Pipe>,
     readers: Vec<Reader>,
     now: Tick,
@@ -88,8 +99,10 @@ impl World {
     fn new(slow: SlowConsumer) -> Self {
         let ring = Ring::new(Position::new(1, 0), Limits { events: 4, bytes: usize::MAX, age: u32::MAX });
         let ring = Arc::new(RwLock::new(ring));
-        let audience = Audience::new(ring.clone(), Metrics::new().unwrap(), timing(slow), Tick(0));
-        Self { log: vec![], trimmed: 0, epoch: 1, ring, audience, readers: vec![], now: Tick(0) }
+        let metrics = Metrics::new().unwrap();
+        let encoder = Encoder::new(&Compression { mode: CompressionMode::Transport, threshold_bytes: 1 }, &metrics);
+        let audience = Audience::new(ring.clone(), metrics, timing(slow), Tick(0));
+        Self { log: vec![], trimmed: 0, epoch: 1, ring, encoder, audience, readers: vec![], now: Tick(0) }
     }
 
     fn head(&self) -> Position {
@@ -99,8 +112,9 @@ impl World {
     fn publish(&mut self, topic: &str) {
         let position = self.head().next();
         let new = NewEvent { topic: topic.into(), event: None, data: format!("{}", position.seq), ttl: None };
-        self.log.push(Event { position, at: 0, new });
-        self.ring.write().push(&self.log[self.log.len() - 1], self.now);
+        let event = Event { position, at: 0, new };
+        self.ring.write().push(&event, self.encoder.event(&event), self.now);
+        self.log.push(event);
     }
 
     /// The log is lost, and begins anew.
@@ -114,15 +128,18 @@ impl World {
     fn join(&mut self, names: &[&str], cursor: Position, room: usize) -> usize {
         let (pipe, topics) = (Pipe::default(), Topics::of(names).unwrap());
         pipe.0.borrow_mut().room = room;
+        let coding = if self.readers.len() % 2 == 1 { Coding::Gzip } else { Coding::Identity };
+        let (mut body, mut greeting) = (Body::new(Framing::Plain, coding), Vec::new());
+        body.begin(&[encode::greeting(Duration::from_secs(3), cursor)], &mut greeting);
         let place = Place::take(&IntGauge::new("a", "b").unwrap(), 1).unwrap();
         let newcomer = Newcomer {
             id: self.readers.len() as u64 + 1,
             sink: pipe.clone(),
             peer: None,
             topics: topics.clone(),
-            framing: Framing::Plain,
+            body,
             cursor,
-            greeting: encode::greeting(Duration::from_secs(3), cursor).rest(Framing::Plain, 0),
+            greeting: greeting.into(),
             retry: Duration::from_secs(3),
             place,
             tie: None,
@@ -162,7 +179,9 @@ impl World {
                     }
                     Need::Page(start) => {
                         let kept = self.log.iter().skip(self.trimmed).filter(|event| event.position > *start);
-                        let entry = |event: &Event| Entry::new(event, event.new.topic.as_str().into(), self.now);
+                        let entry = |event: &Event| {
+                            Entry::new(event, self.encoder.event(event), event.new.topic.as_str().into(), self.now)
+                        };
                         Found::Page(Arc::new(Page { entries: kept.take(3).map(entry).collect() }))
                     }
                 };
@@ -176,7 +195,21 @@ impl World {
     }
 
     fn received(&self, reader: usize) -> Vec<ssefleet_tests::sse::parser::Event> {
-        Parser::new("").feed(&self.readers[reader].pipe.0.borrow().bytes)
+        Parser::new("").feed(self.text(reader).as_bytes())
+    }
+
+    /// What has come, as the reader reads it: every second one has asked for gzip.
+    fn text(&self, reader: usize) -> String {
+        let bytes = self.readers[reader].pipe.0.borrow().bytes.clone();
+        if reader.is_multiple_of(2) {
+            return String::from_utf8(bytes).unwrap();
+        }
+        let (mut decoder, mut text, mut piece) = (GzDecoder::new(&*bytes), Vec::new(), [0; 4096]);
+        // Up to where it is cut.
+        while let Ok(length @ 1..) = decoder.read(&mut piece) {
+            text.extend_from_slice(&piece[..length]);
+        }
+        String::from_utf8(text).unwrap()
     }
 
     /// Of one reader: every event that it wants came once and in order, or a gap told of it. All in one epoch.
@@ -301,6 +334,16 @@ proptest! {
         for reader in (0..world.readers.len()).filter(|reader| !gone.contains(reader)) {
             prop_assert!(world.audience.get(world.readers[reader].key).is_some_and(Subscriber::is_live));
             world.check(reader)?;
+        }
+        // Each stream ends in order; of a compressed one, length and sum are right.
+        world.audience.close_some(usize::MAX, Closed::Drained);
+        for reader in (0..world.readers.len()).filter(|reader| !gone.contains(reader)) {
+            prop_assert!(world.text(reader).contains("this node is about to stop"));
+            if reader % 2 == 1 {
+                let bytes = world.readers[reader].pipe.0.borrow().bytes.clone();
+                let whole = MultiGzDecoder::new(&*bytes).read_to_end(&mut Vec::new());
+                prop_assert!(whole.is_ok(), "{:?}", whole);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ pub struct Head {
     pub status: u16,
     pub chunked: bool,
     pub length: Option<u64>,
+    pub gzip: bool,
 }
 
 /// The most a head may have before it is no head.
@@ -24,13 +25,15 @@ pub fn head(bytes: &[u8]) -> Result<Option<(Head, usize)>, &'static str> {
         .filter(|line| line.starts_with("HTTP/1."))
         .and_then(|line| line.split(' ').nth(1)?.parse().ok())
         .ok_or("no status line of HTTP/1")?;
-    let mut head = Head { status, chunked: false, length: None };
+    let mut head = Head { status, chunked: false, length: None, gzip: false };
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         if name.eq_ignore_ascii_case("transfer-encoding") {
             head.chunked = value.eq_ignore_ascii_case("chunked");
         } else if name.eq_ignore_ascii_case("content-length") {
             head.length = value.parse().ok();
+        } else if name.eq_ignore_ascii_case("content-encoding") {
+            head.gzip = value.eq_ignore_ascii_case("gzip");
         }
     }
     Ok(Some((head, end + 4)))
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn a_head_says_its_status_and_how_the_body_comes() {
         let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n5\r\n";
-        let head_of = Head { status: 200, chunked: true, length: None };
+        let head_of = Head { status: 200, chunked: true, length: None, gzip: false };
         assert_eq!(head(answer), Ok(Some((head_of, answer.len() - 3))));
         let answer = b"HTTP/1.0 503 Busy\r\ncontent-length: 12\r\n\r\n";
         assert_eq!(head(answer).expect("a head").expect("whole").0.length, Some(12));

@@ -1,12 +1,13 @@
 //! What `make bench` and `make soak` are made of.
 //!
-//! Pure parts: [`http`] and [`sse`] read, [`check`] judges a connection's events, [`histogram`] and [`payload`]
+//! Pure parts: [`http`], [`gunzip`] and [`sse`] read, [`check`] judges a connection's events, [`histogram`] and [`payload`]
 //! measure. [`swarm`] subscribes, [`publisher`] publishes, [`baseline`] are servers to compare with, and [`bench`]
 //! starts them all as child processes and reads what they cost.
 
 pub mod baseline;
 pub mod bench;
 pub mod check;
+pub mod gunzip;
 pub mod histogram;
 pub mod http;
 pub mod payload;

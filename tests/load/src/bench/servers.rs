@@ -72,9 +72,14 @@ impl Server {
 
     /// A node of its own, or one of those that share a Redis.
     pub async fn node(place: &Place, redis: Option<&Redis>) -> io::Result<Self> {
+        Self::node_with(place, redis, "").await
+    }
+
+    /// The same, with more lines in its spec.
+    pub async fn node_with(place: &Place, redis: Option<&Redis>, spec: &str) -> io::Result<Self> {
         let [public, publish, admin] = free_ports()?;
         let manifest = place.folder.path().join("stream.yaml");
-        fs::write(&manifest, MANIFEST)?;
+        fs::write(&manifest, format!("{MANIFEST}{spec}"))?;
         let mut command = Command::new(&place.node);
         command.arg("serve").arg(&manifest).env("RUST_LOG", "warn");
         for (listener, port) in [("--public", public), ("--publish", publish), ("--admin", admin)] {

@@ -103,7 +103,8 @@ async fn publish(shared: Rc<Shared>) {
         };
         let key = options.retry.then(|| format!("{}-{k}", shared.run));
         let begun = payload::now();
-        let data = payload::encode(n, begun, options.size);
+        let data = if options.orders { payload::orders } else { payload::encode };
+        let data = data(n, begun, options.size);
         let mut pause = Duration::from_millis(20);
         loop {
             let answer = target.publish(topic, key.as_deref(), &data).await;

@@ -39,6 +39,9 @@ pub struct Options {
     /// Bytes of an event's data.
     #[arg(long, default_value_t = 64)]
     pub size: usize,
+    /// Data like that of a service, which compresses as such data does; else most of it is dots.
+    #[arg(long)]
+    pub orders: bool,
     /// Event k is of topic t(k mod T); 0 is no topic.
     #[arg(long, default_value_t = 0)]
     pub topics: u64,

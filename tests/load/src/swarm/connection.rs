@@ -11,6 +11,7 @@ use rustix::{
 use super::options::Options;
 use crate::{
     check::Sequence,
+    gunzip::Gunzip,
     http::{self, Body},
     sse::{Event, Reader},
 };
@@ -19,6 +20,8 @@ use crate::{
 pub struct Connection {
     pub socket: Option<OwnedFd>,
     pub phase: Phase,
+    /// Unpacks the body, if it is packed.
+    gunzip: Option<Gunzip>,
     pub reader: Reader,
     pub sequence: Sequence,
     /// The number in its last id.
@@ -59,6 +62,7 @@ impl Connection {
         Self {
             socket: None,
             phase: Phase::Closed,
+            gunzip: None,
             reader: Reader::after(options.resume.as_deref().unwrap_or_default()),
             sequence: Sequence::from(options.first),
             last_position: 0,
@@ -99,8 +103,13 @@ impl Connection {
         }
     }
 
-    /// Takes what has come; `on` is called with each event and its id.
-    pub fn feed(&mut self, bytes: &[u8], mut on: impl FnMut(&mut Seen, Event, &[u8])) -> Result<(), Over> {
+    /// Takes what has come; `on` is called with each event and its id. `room` is for what is unpacked.
+    pub fn feed(
+        &mut self,
+        bytes: &[u8],
+        room: &mut [u8],
+        mut on: impl FnMut(&mut Seen, Event, &[u8]),
+    ) -> Result<(), Over> {
         let rest;
         let mut bytes = bytes;
         if let Phase::Head(partial) = &mut self.phase {
@@ -112,13 +121,26 @@ impl Connection {
             rest = partial.split_off(length);
             bytes = &rest;
             self.phase = Phase::Body(Body::of(&head));
+            self.gunzip = head.gzip.then(Gunzip::default);
         }
         let Phase::Body(body) = &mut self.phase else { return Ok(()) };
         let mut seen = Seen { sequence: &mut self.sequence, last_position: &mut self.last_position };
         while !bytes.is_empty() {
             let (data, taken) = body.next(bytes).map_err(|_| Over::Malformed)?;
             bytes = &bytes[taken..];
-            self.reader.feed(data, |event, id| on(&mut seen, event, id));
+            let Some(gunzip) = &mut self.gunzip else {
+                self.reader.feed(data, |event, id| on(&mut seen, event, id));
+                continue;
+            };
+            let mut data = data;
+            loop {
+                let (taken, made) = gunzip.next(data, room).map_err(|_| Over::Malformed)?;
+                data = &data[taken..];
+                self.reader.feed(&room[..made], |event, id| on(&mut seen, event, id));
+                if data.is_empty() && made < room.len() {
+                    break;
+                }
+            }
         }
         if *body == Body::Ended { Err(Over::Ended) } else { Ok(()) }
     }
@@ -127,6 +149,7 @@ impl Connection {
     pub fn close(&mut self) {
         self.socket = None;
         self.phase = Phase::Closed;
+        self.gunzip = None;
         self.reader.reconnect();
     }
 }

@@ -56,6 +56,8 @@ struct Swarm {
     /// They are to stay away.
     away: bool,
     sums: Sums,
+    /// For what is unpacked.
+    room: Vec<u8>,
     stop: bool,
     /// What of a line has come on stdin.
     command: Vec<u8>,
@@ -141,6 +143,7 @@ impl Swarm {
             complete: 0,
             away: false,
             sums,
+            room: vec![0; 64 * 1024],
             stop: false,
             command: Vec::new(),
         })
@@ -211,7 +214,11 @@ impl Swarm {
     /// A socket that is connected, or failed to, sends its request.
     fn request(&mut self, index: usize) -> io::Result<()> {
         let server = &self.servers(index)[self.connections[index].server];
-        let request = server.request(self.topic(index), &self.connections[index].reader.id);
+        let request = server.request(
+            self.topic(index),
+            &self.connections[index].reader.id,
+            self.options.accept_encoding.as_deref(),
+        );
         let sent = self.connections[index].request(&request);
         match (sent, &self.connections[index].socket) {
             (Ok(()), Some(socket)) => {
@@ -235,7 +242,8 @@ impl Swarm {
                 let waiting = matches!(connection.phase, Phase::Head(_));
                 let (sums, options, complete) = (&mut self.sums, &self.options, &mut self.complete);
                 let now = now();
-                let fed = connection.feed(&buffer[..length], |seen, event, id| {
+                sums.findings.bytes += length as u64;
+                let fed = connection.feed(&buffer[..length], &mut self.room, |seen, event, id| {
                     *complete += usize::from(sums.take(options, topic, seen, event, id, now));
                 });
                 if waiting && matches!(connection.phase, Phase::Body(_)) {
@@ -350,8 +358,14 @@ impl Swarm {
         let findings = &self.sums.findings;
         let faults = findings.faults;
         eprintln!(
-            "connected={} received={} complete={} lost={} duplicated={} refused={}",
-            self.connected, findings.received, self.complete, faults.lost, faults.duplicated, findings.refused
+            "connected={} received={} complete={} bytes={} lost={} duplicated={} refused={}",
+            self.connected,
+            findings.received,
+            self.complete,
+            findings.bytes,
+            faults.lost,
+            faults.duplicated,
+            findings.refused
         );
     }
 

@@ -60,6 +60,9 @@ pub struct Options {
     /// Seconds after which it gives up.
     #[arg(long, default_value_t = 60)]
     pub timeout: u64,
+    /// What clients accept, such as gzip, which they unpack; by default they say nothing of it.
+    #[arg(long, value_name = "CODING")]
+    pub accept_encoding: Option<String>,
     /// Begin after this id.
     #[arg(long, value_name = "ID")]
     pub resume: Option<String>,
@@ -109,10 +112,13 @@ impl Url {
     }
 
     /// What a subscriber sends, after an id or from now on.
-    pub fn request(&self, topic: Option<usize>, last_event_id: &[u8]) -> Vec<u8> {
+    pub fn request(&self, topic: Option<usize>, last_event_id: &[u8], accept_encoding: Option<&str>) -> Vec<u8> {
         let mut request =
             format!("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n", self.path_of(topic), self.address)
                 .into_bytes();
+        if let Some(coding) = accept_encoding {
+            request.extend_from_slice(format!("Accept-Encoding: {coding}\r\n").as_bytes());
+        }
         if !last_event_id.is_empty() {
             request.extend_from_slice(b"Last-Event-ID: ");
             request.extend_from_slice(last_event_id);

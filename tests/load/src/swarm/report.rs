@@ -16,6 +16,8 @@ pub struct Findings {
     /// Connections without all the events they were to have.
     pub incomplete: usize,
     pub received: u64,
+    /// That came, heads and all.
+    pub bytes: u64,
     #[serde(flatten)]
     pub faults: Faults,
     pub gaps: u64,
@@ -87,6 +89,7 @@ impl Findings {
         self.connected += other.connected;
         self.incomplete += other.incomplete;
         self.received += other.received;
+        self.bytes += other.bytes;
         self.faults.lost += other.faults.lost;
         self.faults.duplicated += other.faults.duplicated;
         self.faults.out_of_order += other.faults.out_of_order;
@@ -123,6 +126,7 @@ impl Findings {
             "connected": self.connected,
             "incomplete": self.incomplete,
             "received": self.received,
+            "bytes": self.bytes,
             "lost": self.faults.lost,
             "duplicated": self.faults.duplicated,
             "out_of_order": self.faults.out_of_order,

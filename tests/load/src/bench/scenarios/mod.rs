@@ -2,13 +2,14 @@
 
 mod delivery;
 mod fleet;
+mod gzip;
 mod publish;
 mod saturated;
 mod stalled;
 mod storm;
 mod topics;
 
-use std::io;
+use std::{io, time::Duration};
 
 use clap::ValueEnum;
 
@@ -22,6 +23,8 @@ pub enum Scenario {
     Saturated,
     /// One event to one subscriber, among 10,000 and among ten.
     Topics,
+    /// CPU and bytes of 5,000 connections that accept gzip, and of as many that don't.
+    Gzip,
     /// 95,000 connections over five nodes and one Redis.
     Fleet,
     /// 15,000 clients that come back to another node at once, 200 events behind.
@@ -34,6 +37,9 @@ pub enum Scenario {
 
 /// The figure that has to be 0: of events, over all connections.
 pub const FAULTS: &str = "lost, repeated or out of order";
+
+/// The longest that a load may take to arrive.
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// One round: what a scenario needs to know.
 pub struct Round<'a> {
@@ -72,6 +78,7 @@ pub async fn run(scenario: Scenario, mut round: Round<'_>) -> bool {
             }
         }
         Scenario::Topics => told(topics::run(&mut round).await, "sse-node"),
+        Scenario::Gzip => told(gzip::run(&mut round).await, "sse-node"),
         Scenario::Fleet => told(fleet::run(&mut round).await, "sse-node"),
         Scenario::Storm => told(storm::run(&mut round).await, "sse-node"),
         Scenario::Stalled => told(stalled::run(&mut round).await, "sse-node"),

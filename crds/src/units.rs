@@ -10,11 +10,33 @@ pub fn seconds(n: u64) -> Duration {
     Duration::from(time::Duration::from_secs(n))
 }
 
-/// A Go duration such as `500ms`, `30s` or `1m30s`; none if it is something else or negative.
+/// A Go duration such as `500ms`, `30s` or `1m30s`; none if it is something else, negative, or longer than Go's longest
+/// (292 years). kube's own parser panics at what is too long, and at `1s-1s`: it is not for what strangers send.
 pub fn duration(text: &str) -> Option<time::Duration> {
-    // kube reads nothing as no time at all; Go does not.
-    let duration = (!text.is_empty()).then(|| text.parse::<Duration>().ok())??;
-    (!duration.is_negative()).then(|| duration.into())
+    const LONGEST: time::Duration = time::Duration::from_nanos(i64::MAX.unsigned_abs());
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Some(time::Duration::ZERO);
+    }
+    let mut total = (!rest.is_empty()).then_some(time::Duration::ZERO)?;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?);
+        let (unit, after) = after.split_at(after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len()));
+        let seconds = match unit {
+            "ns" => 1e-9,
+            // The micro sign, and the Greek letter.
+            "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        let part = time::Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        total = total.checked_add(part).filter(|total| *total <= LONGEST)?;
+        rest = after;
+    }
+    Some(total)
 }
 
 /// The bytes that a quantity such as `256Ki`, `1.5M` or `4096` stands for, rounded up.
@@ -53,9 +75,18 @@ mod tests {
     fn durations_are_those_of_go() {
         assert_eq!(duration("500ms"), Some(time::Duration::from_millis(500)));
         assert_eq!(duration("1m30s"), Some(time::Duration::from_secs(90)));
-        for wrong in ["", "s", "30", "-1s", "30 s", "soon"] {
+        assert_eq!(duration("+1.5h"), Some(time::Duration::from_mins(90)));
+        assert_eq!(
+            (duration("0"), duration("3\u{b5}s")),
+            (Some(time::Duration::ZERO), Some(time::Duration::from_micros(3)))
+        );
+        let long = format!("{}s", "7".repeat(60));
+        for wrong in
+            ["", "+", "s", "30", "-1s", "1s-1s", "30 s", "soon", ".s", "1.2.3s", "NaNs", "infs", "2562048h", &long]
+        {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
+        assert!(duration("2562047h").is_some());
     }
 
     #[test]

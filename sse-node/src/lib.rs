@@ -31,7 +31,18 @@ use crate::{
     config::Current,
     drain::Drain,
     fanout::hub::Hub,
-    http::{admin::Admin, admit::Door, listen::listen, public::Public, publish::Publish, tls::Tls},
+    http::{
+        admin::Admin,
+        admit::Door,
+        bounds::Bounds,
+        listen::{Room, listen},
+        public::Public,
+        publish::{
+            Publish,
+            intake::{self, Intake, Patience},
+        },
+        tls::Tls,
+    },
     limits::Limits,
     metrics::{Closed, Metrics},
 };
@@ -103,6 +114,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         auth: auth.clone(),
         limits: limits.clone(),
         metrics: metrics.clone(),
+        intake: Intake::new(Patience::until(finish.clone()), intake::MEMORY),
     };
     let admin = Admin {
         current: current.clone(),
@@ -139,10 +151,14 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
     if let Some(tls) = listeners.tls.clone() {
         tasks.spawn(async move { tls.watch().await });
     }
-    tasks.spawn(listen(listeners.public, listeners.tls, Arc::new(public), conversations.clone(), finish.clone()));
-    tasks.spawn(listen(listeners.publish, None, Arc::new(publish), conversations.clone(), finish.clone()));
+    let bounds = Bounds::default();
+    let public = Room::new(public, metrics.clone(), bounds, finish.clone());
+    let publish = Room::new(publish, metrics.clone(), bounds, finish.clone());
     // Probes and figures are answered to the end.
-    tasks.spawn(listen(listeners.admin, None, Arc::new(admin), TaskTracker::new(), CancellationToken::new()));
+    let admin = Room::new(admin, metrics.clone(), bounds, CancellationToken::new());
+    tasks.spawn(listen(listeners.public, listeners.tls, public, conversations.clone()));
+    tasks.spawn(listen(listeners.publish, None, publish, conversations.clone()));
+    tasks.spawn(listen(listeners.admin, None, admin, TaskTracker::new()));
 
     let why = tokio::select! {
         why = stop => why,

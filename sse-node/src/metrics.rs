@@ -19,6 +19,7 @@ pub struct Inner {
     pub connections_resumed: IntCounter,
     pub connections_closed: IntCounterVec,
     pub connections_refused: IntCounterVec,
+    pub http_refused: IntCounterVec,
     pub auth_keys_useless: IntGauge,
     pub jwks_fetches: IntCounterVec,
     pub jwks_stale: IntGauge,
@@ -157,6 +158,11 @@ impl Metrics {
             connections_resumed: counter("connections_resumed_total", "Streams begun with a last event id")?,
             connections_closed: by("reason", "connections_closed_total", "Streams ended, by reason")?,
             connections_refused: by("reason", "connections_refused_total", "Subscriptions refused, by reason")?,
+            http_refused: by(
+                "reason",
+                "http_refused_total",
+                "Connections ended and requests refused unheard, by reason",
+            )?,
             auth_keys_useless: gauge("auth_keys_useless", "Keys of spec.auth that can't be used: see the log")?,
             jwks_fetches: by("outcome", "jwks_fetches_total", "Fetches of JSON Web Key Sets, by outcome")?,
             jwks_stale: gauge("jwks_stale", "Key sets whose last fetch failed: the keys known hold for a day")?,
@@ -208,6 +214,7 @@ impl Metrics {
         for by in ["fleet", "node", "nobody"] {
             metrics.limit_decisions.with_label_values(&[by]).inc_by(0);
         }
+        metrics.http_refused.with_label_values(&["head_late"]).inc_by(0);
         for outcome in ["ok", "failed"] {
             metrics.jwks_fetches.with_label_values(&[outcome]).inc_by(0);
         }

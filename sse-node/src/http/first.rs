@@ -3,12 +3,14 @@
 
 use std::io;
 
+use hyper::http::uri::PathAndQuery;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-use super::fields::Fields;
+use super::{
+    bounds::{MAX_HEAD, MAX_TARGET},
+    fields::Fields,
+};
 
-/// The largest head, in bytes.
-pub const MAX_HEAD: usize = 32 << 10;
 /// What a client begins with that knows that we speak HTTP/2 (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// More header fields than this and hyper sees to the request.
@@ -67,7 +69,16 @@ impl<'a> Get<'a> {
         if request.method? != "GET" || length != bytes.len() {
             return None;
         }
-        let (path, query) = request.path?.split_once('?').unwrap_or((request.path?, ""));
+        let target = request.path?;
+        // What hyper would read otherwise, or not at all: another form than that of a path, a fragment, odd characters.
+        if !target.starts_with('/')
+            || target.len() > MAX_TARGET
+            || PathAndQuery::try_from(target).ok()?.as_str() != target
+        {
+            return None;
+        }
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let chunked = request.version? == 1;
         let mut fields = Vec::with_capacity(request.headers.len());
         for field in &*request.headers {
             let unusual = ["content-length", "transfer-encoding", "upgrade", "expect"];
@@ -76,7 +87,9 @@ impl<'a> Get<'a> {
             }
             fields.push((field.name, str::from_utf8(field.value).ok()?));
         }
-        Some(Self { path, query, chunked: request.version? == 1, fields })
+        let get = Self { path, query, chunked, fields };
+        let hosts = get.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host")).count();
+        (hosts == 1 || !chunked).then_some(get)
     }
 
     pub fn fields(&self) -> Fields<'_> {
@@ -98,11 +111,16 @@ mod tests {
         assert!(!Get::parse(b"GET /events HTTP/1.0\r\n\r\n").unwrap().chunked);
         for other in [
             "POST /events HTTP/1.1\r\n\r\n",
-            "GET /events HTTP/1.1\r\nContent-Length: 1\r\n\r\n",
-            "GET /events HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "GET /events HTTP/1.1\r\n\r\nGET /events HTTP/1.1\r\n\r\n",
-            "GET /events HTTP/1.1\r\nUpgrade: h2c\r\n\r\n",
-            "GET /events HTTP/1.1\r\n bad: x\r\n\r\n",
+            "GET /events HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n",
+            "GET /events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GET /events HTTP/1.1\r\nHost: x\r\n\r\nGET /events HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET /events HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\n\r\n",
+            "GET /events HTTP/1.1\r\nHost: x\r\n bad: x\r\n\r\n",
+            "GET /events HTTP/1.1\r\n\r\n",
+            "GET /events HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+            "GET /events?topic=a#b HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET http://x/events HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET * HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /events\r\n\r\n",
             "nonsense\n\n",
         ] {

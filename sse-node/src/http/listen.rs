@@ -1,37 +1,27 @@
-//! Accepts connections and serves HTTP/1.1 and HTTP/2 on them until it is told to stop.
+//! Accepts connections, and finds who serves them: the handler itself on the bare socket, or hyper.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::{
-    Request,
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::GracefulConnection,
-};
-use parking_lot::Mutex;
+use hyper::{Request, body::Incoming};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use super::{
+    activity::{Activity, Over},
+    bounds::Bounds,
+    converse::converse,
     first::{self, Get, Speaks},
     respond::Response,
     rewind::Rewind,
     tls::Tls,
+    waiting::Waiting,
 };
-
-/// How long a client may take for the head of a request.
-const HEAD: Duration = Duration::from_secs(10);
-/// How many requests, and so streams, one HTTP/2 connection may have at a time.
-const STREAMS: u32 = 250;
+use crate::metrics::Metrics;
 
 /// What answers the requests of one listener.
 pub trait Handler: Send + Sync + 'static {
@@ -57,27 +47,46 @@ pub enum Handover {
     Left(TcpStream, Option<Response>),
 }
 
-/// Accepts until `finish` is cancelled; then keep-alive ends too, and connections close after their last answer.
-pub async fn listen(
+/// What the connections of one listener share.
+pub struct Room<H> {
+    pub handler: H,
+    pub metrics: Metrics,
+    pub bounds: Bounds,
+    /// From here on nobody is accepted, keep-alive ends, and connections close after their last answer.
+    pub finish: CancellationToken,
+    waiting: Waiting,
+}
+
+impl<H: Handler> Room<H> {
+    pub fn new(handler: H, metrics: Metrics, bounds: Bounds, finish: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { handler, metrics, bounds, finish, waiting: Waiting::new(bounds.waiting) })
+    }
+
+    fn over(&self, why: Over) {
+        self.metrics.http_refused.with_label_values(&[why.label()]).inc();
+    }
+}
+
+/// Accepts until it is to finish.
+pub async fn listen<H: Handler>(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
-    handler: Arc<impl Handler>,
+    room: Arc<Room<H>>,
     connections: TaskTracker,
-    finish: CancellationToken,
 ) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = finish.cancelled() => return,
+            () = room.finish.cancelled() => return,
         };
         match accepted {
             Ok((socket, peer)) => {
-                let (handler, finish) = (handler.clone(), finish.clone());
+                let room = room.clone();
                 // An event is one small write; it must not wait for the answer to the one before.
                 let _ = socket.set_nodelay(true);
                 match tls.clone() {
-                    None => connections.spawn(serve(socket, peer, handler, finish)),
-                    Some(tls) => connections.spawn(serve_tls(socket, peer, tls, handler, finish)),
+                    None => connections.spawn(serve(socket, peer, room)),
+                    Some(tls) => connections.spawn(serve_tls(socket, peer, tls, room)),
                 };
             }
             // Out of file descriptors, mostly: those that are connected stay so, and some will go.
@@ -96,93 +105,48 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn serve(mut socket: TcpStream, peer: SocketAddr, handler: Arc<impl Handler>, finish: CancellationToken) {
+async fn serve<H: Handler>(mut socket: TcpStream, peer: SocketAddr, room: Arc<Room<H>>) {
     let mut bytes = Vec::new();
+    let look = Arc::new(Notify::new());
+    let seat = room.waiting.sit(&look);
+    // In this order: a head that is here is read before anybody is sent away.
     let speaks = tokio::select! {
-        read = timeout(HEAD, first::read(&mut socket, &mut bytes)) => read,
-        () = finish.cancelled() => return,
+        biased;
+        read = timeout(room.bounds.head, first::read(&mut socket, &mut bytes)) => match read {
+            Ok(Ok(Some(speaks))) => speaks,
+            Ok(_) => return,
+            Err(_) => return room.over(Over::HeadLate),
+        },
+        () = room.finish.cancelled() => return,
+        () = look.notified() => return room.over(Over::Crowded),
     };
-    let Ok(Ok(Some(speaks))) = speaks else { return };
+    drop(seat);
     let handover = match Get::parse(&bytes) {
-        Some(request) if speaks == Speaks::Http1 => handler.take_over(&request, socket, peer).await,
+        Some(request) if speaks == Speaks::Http1 => room.handler.take_over(&request, socket, peer).await,
         _ => Handover::Left(socket, None),
     };
     let Handover::Left(socket, answer) = handover else { return };
+    let activity = Activity::new(speaks, room.bounds, room.waiting.clone(), look);
     // In a box: those who are taken over, which is most, need not have room for it.
-    Box::pin(converse(Rewind::new(bytes, socket), speaks, peer, handler, finish, answer)).await;
+    Box::pin(converse(Rewind::new(bytes, socket), speaks, peer, room, activity, answer)).await;
 }
 
-async fn serve_tls(
-    socket: TcpStream,
-    peer: SocketAddr,
-    tls: Arc<Tls>,
-    handler: Arc<impl Handler>,
-    finish: CancellationToken,
-) {
-    match timeout(HEAD, tls.accept(socket)).await {
-        Ok(Ok((stream, speaks))) => converse(stream, speaks, peer, handler, finish, None).await,
-        Ok(Err(error)) => debug!(%error, %peer, "no TLS came about"),
-        Err(_) => {}
-    }
-}
-
-/// Serves requests by way of hyper. The first may have its answer already.
-async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    io: S,
-    speaks: Speaks,
-    peer: SocketAddr,
-    handler: Arc<impl Handler>,
-    finish: CancellationToken,
-    answer: Option<Response>,
-) {
-    let io = TokioIo::new(io);
-    let result = match speaks {
-        Speaks::Http1 => {
-            let answer = Mutex::new(answer);
-            let service = service_fn(|request| {
-                let answer = answer.lock().take();
-                async {
-                    Ok::<_, Infallible>(match answer {
-                        Some(answer) => answer,
-                        None => handler.handle(request, peer).await,
-                    })
-                }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
-                .max_buf_size(first::MAX_HEAD)
-                .half_close(false)
-                .serve_connection(io, service);
-            until_finished(connection, finish).await
-        }
-        Speaks::Http2 => {
-            let service = service_fn(move |request| {
-                let handler = handler.clone();
-                async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
-            });
-            let connection = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS)
-                .max_header_list_size(u32::try_from(first::MAX_HEAD).unwrap_or(u32::MAX))
-                .keep_alive_interval(HEAD)
-                .serve_connection(io, service);
-            until_finished(connection, finish).await
-        }
+async fn serve_tls<H: Handler>(socket: TcpStream, peer: SocketAddr, tls: Arc<Tls>, room: Arc<Room<H>>) {
+    let look = Arc::new(Notify::new());
+    let seat = room.waiting.sit(&look);
+    let shaken = tokio::select! {
+        biased;
+        shaken = timeout(room.bounds.head, tls.accept(socket)) => shaken,
+        () = room.finish.cancelled() => return,
+        () = look.notified() => return room.over(Over::Crowded),
     };
-    if let Err(error) = result {
-        debug!(%error, "a connection ended");
-    }
-}
-
-/// Serves a connection; from `finish` on, only what it has begun.
-async fn until_finished<C: GracefulConnection>(connection: C, finish: CancellationToken) -> Result<(), C::Error> {
-    tokio::pin!(connection);
-    tokio::select! {
-        result = &mut connection => result,
-        () = finish.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    match shaken {
+        Ok(Ok((stream, speaks))) => {
+            let activity = Activity::new(speaks, room.bounds, room.waiting.clone(), look);
+            drop(seat);
+            Box::pin(converse(stream, speaks, peer, room, activity, None)).await;
         }
+        Ok(Err(error)) => debug!(%error, %peer, "no TLS came about"),
+        Err(_) => room.over(Over::HeadLate),
     }
 }

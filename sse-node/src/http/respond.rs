@@ -70,7 +70,7 @@ pub fn not_allowed(method: &Method, allowed: &'static str) -> Response {
     response
 }
 
-/// A header's value, if it is there and is text.
+/// A header's value, if it is there and is UTF-8, as the bare socket reads it.
 pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
+    headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok())
 }

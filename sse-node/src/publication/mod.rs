@@ -26,6 +26,10 @@ use crate::{event::NewEvent, http::respond::header};
 /// The topic of an event that names none.
 pub const DEFAULT_TOPIC: &str = "default";
 
+/// The most events that are stored all or none: as many as a log keeps by default. An event of eleven bytes takes a
+/// hundred in memory, and Redis does nothing else while it stores them.
+pub const MAX_EVENTS: usize = 10_000;
+
 /// Why a publication was refused. Each is a sentence for the publisher.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -35,6 +39,10 @@ pub enum Refused {
     BadEvent { at: Place, why: String },
     #[error("{at}: data of {size} bytes is more than history.maxEventBytes, {limit}")]
     TooLarge { at: Place, size: usize, limit: usize },
+    #[error(
+        "there are more than {MAX_EVENTS} events: send fewer at once, or NDJSON without Idempotency-Key, which may be of any length"
+    )]
+    TooMany,
     #[error("no event in the body: send one JSON object, an array, or one object a line")]
     Nothing,
 }
@@ -136,13 +144,13 @@ impl<'a> Head<'a> {
         let events = match self.form {
             Form::Lines => {
                 let lines = text.lines().enumerate().map(|(i, line)| self.line(i + 1, line.as_bytes()));
-                lines.filter_map(Result::transpose).collect::<Result<_, _>>()?
+                lines.filter_map(Result::transpose).take(MAX_EVENTS + 1).collect::<Result<_, _>>()?
             }
             Form::Raw => vec![self.raw(text)?],
             Form::Unsaid if !text.trim_start().starts_with(['{', '[']) => vec![self.raw(text)?],
             _ if text.trim_start().starts_with('[') => {
                 let events = json::items(text)?.map(|(at, item)| self.check(at, json::event(at, item)?));
-                events.collect::<Result<_, _>>()?
+                events.take(MAX_EVENTS + 1).collect::<Result<_, _>>()?
             }
             _ if text.trim().is_empty() => vec![],
             _ => vec![self.check(Place::Event, json::event(Place::Event, text)?)?],
@@ -181,7 +189,11 @@ fn media_type(headers: &HeaderMap) -> String {
 }
 
 fn some(events: Vec<NewEvent>) -> Result<Vec<NewEvent>, Refused> {
-    if events.is_empty() { Err(Refused::Nothing) } else { Ok(events) }
+    match events.len() {
+        0 => Err(Refused::Nothing),
+        1..=MAX_EVENTS => Ok(events),
+        _ => Err(Refused::TooMany),
+    }
 }
 
 fn ttl(at: Place, text: Option<&str>) -> Result<Option<Duration>, Refused> {

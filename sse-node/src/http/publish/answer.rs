@@ -122,6 +122,26 @@ impl Refusal {
         Self::new("broken_off", StatusCode::BAD_REQUEST, format!("the body broke off: {}", error.to_string()))
     }
 
+    pub fn too_slow(seconds: u64) -> Self {
+        let error = format!("the body comes too slowly, or no more: it was waited for {seconds} s");
+        Self::new("slow", StatusCode::REQUEST_TIMEOUT, error)
+    }
+
+    pub fn line_too_slow(seconds: u64) -> Self {
+        let error = format!("no line ended for {seconds} s: a blank one now and then keeps the body open");
+        Self::new("slow", StatusCode::REQUEST_TIMEOUT, error)
+    }
+
+    pub fn no_memory() -> Self {
+        let error = "too many large bodies are being sent to this node right now: nothing was stored; try again";
+        Self::new("crowded", StatusCode::SERVICE_UNAVAILABLE, error)
+    }
+
+    pub fn draining() -> Self {
+        let error = "this node is about to stop, and did not wait for the rest of the body: send what was not stored again, to another";
+        Self::new("draining", StatusCode::SERVICE_UNAVAILABLE, error)
+    }
+
     pub fn conflict() -> Self {
         let error = "this Idempotency-Key (or the source and id of this CloudEvent) was used for other events within the last 10 minutes: nothing was stored; use a new one for new events, and send a retry unchanged";
         Self::new("conflict", StatusCode::UNPROCESSABLE_ENTITY, error)
@@ -170,7 +190,9 @@ impl Refusal {
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::TooLarge { .. } => Self::new("too_large", StatusCode::PAYLOAD_TOO_LARGE, refused.to_string()),
+            Refused::TooLarge { .. } | Refused::TooMany => {
+                Self::new("too_large", StatusCode::PAYLOAD_TOO_LARGE, refused.to_string())
+            }
             _ => Self::new("bad_event", StatusCode::BAD_REQUEST, refused.to_string()),
         }
     }

@@ -4,16 +4,16 @@
 //! [`stream`].
 
 mod answer;
-mod lines;
+pub mod intake;
+pub mod lines;
 mod stream;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, Method, Request, body::Incoming};
 use ssefleet_crds::Stream;
 
-use self::answer::Refusal;
+use self::{answer::Refusal, intake::Intake};
 use super::{
     cors::{self, Added},
     fields::Fields,
@@ -41,6 +41,7 @@ pub struct Publish {
     pub auth: Arc<Auth>,
     pub limits: Limits,
     pub metrics: Metrics,
+    pub intake: Intake,
 }
 
 impl Handler for Publish {
@@ -75,12 +76,9 @@ impl Publish {
             return Ok(ids.answer());
         }
         let limit = MAX_BODY.max(head.longest());
-        let body = match Limited::new(body, limit).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(Refusal::body_too_large(limit)),
-            Err(error) => return Err(Refusal::broken_off(&error)),
-        };
-        let publication = head.events(&body)?;
+        let body = self.intake.collect(body, limit).await?;
+        let publication = head.events(&body.bytes)?;
+        drop(body);
         publication.events.iter().try_for_each(|event| publisher.may(&event.topic))?;
         let fields = match &budget {
             Some(budget) => budget.spend(publication.events.len()).await?,

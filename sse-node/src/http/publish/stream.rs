@@ -4,10 +4,12 @@
 use futures_util::future::{BoxFuture, pending};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     Publish,
     answer::{Ids, Refusal},
+    intake::Patience,
     lines::{Cut, Lines},
 };
 use crate::{
@@ -37,8 +39,12 @@ pub async fn store(
     let mut next = Batch::new(publisher, head, most);
     let (mut under_way, mut first_line): (Option<Append>, usize) = (None, 0);
     let mut ids = Ids::default();
+    let Patience { line, finish, .. } = &publish.intake.patience;
+    let mut last_line = Instant::now();
     loop {
-        next.fill();
+        if next.fill() {
+            last_line = Instant::now();
+        }
         if under_way.is_none() {
             if next.events.is_empty() && next.over {
                 break;
@@ -63,6 +69,11 @@ pub async fn store(
                 Some(Err(error)) => next.fail(Refusal::broken_off(&error)),
                 None => next.lines.end(),
             },
+            // What has come is stored; the rest is not waited for.
+            () = finish.cancelled(), if !next.over => next.fail(Refusal::draining()),
+            () = sleep_until(last_line + *line), if !next.over && !next.is_full() => {
+                next.fail(Refusal::line_too_slow(line.as_secs()));
+            }
         }
     }
     match next.failed {
@@ -128,8 +139,9 @@ impl<'a> Batch<'a> {
         self.events.len() >= self.most || self.bytes >= BYTES
     }
 
-    /// Reads the lines that are there, until it is full.
-    fn fill(&mut self) {
+    /// Reads the lines that are there, until it is full; whether there were any.
+    fn fill(&mut self) -> bool {
+        let before = self.line;
         while !self.over && !self.is_full() {
             match self.lines.cut() {
                 Cut::More => break,
@@ -141,6 +153,7 @@ impl<'a> Batch<'a> {
                 },
             }
         }
+        self.line != before
     }
 
     fn event(&self, number: usize, line: &[u8]) -> Result<Option<NewEvent>, Refusal> {

@@ -12,7 +12,7 @@ mod tests;
 use hyper::HeaderMap;
 
 use self::attributes::Attributes;
-use super::{DEFAULT_TOPIC, Head, Key, Place, Publication, Refused, json, media_type, some};
+use super::{DEFAULT_TOPIC, Head, Key, MAX_EVENTS, Place, Publication, Refused, json, media_type, some};
 use crate::event::NewEvent;
 
 /// How CloudEvents stand in a request.
@@ -48,7 +48,7 @@ pub fn read(head: &Head, mode: Mode, body: &[u8]) -> Result<Publication, Refused
         return single(head, text);
     }
     let events = json::items(text)?.map(|(at, item)| Ok(event(head, at, item)?.0));
-    some(events.collect::<Result<_, _>>()?).map(Publication::from)
+    some(events.take(MAX_EVENTS + 1).collect::<Result<_, _>>()?).map(Publication::from)
 }
 
 /// One that is alone brings its own key: `source` and `id` make it unique.

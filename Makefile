@@ -25,6 +25,10 @@ unit: ## Run the tests that need no cluster
 lint: ## Check formatting, lints, scripts, licences, and that generated files are fresh
 	@tests/lint
 
+.PHONY: fuzz
+fuzz: ## Fuzz what reads strangers' bytes, a minute each (FUZZ=600 for ten)
+	@tests/fuzz $(FUZZ)
+
 LOAD := $(or $(CARGO_TARGET_DIR),target)/release
 
 .PHONY: load

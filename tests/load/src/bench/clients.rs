@@ -104,6 +104,28 @@ impl Swarm {
     }
 }
 
+/// Connections that never finish their requests; they end with this value.
+pub struct Slowloris {
+    _child: Child,
+}
+
+impl Slowloris {
+    /// Returns when nearly all are connected; the server may end some all the time.
+    pub async fn start(place: &Place, server: &Server, connections: u64) -> io::Result<Self> {
+        let address = server.events.trim_start_matches("http://").split('/').next().unwrap_or_default();
+        let mut command = Command::new(place.tools.join("slowloris"));
+        command.args([address, "--connections", &connections.to_string(), "--timeout", &LIFE.to_string()]);
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let Some(errors) = child.stderr.take() else { return Err(io::Error::other("a slowloris without a pipe")) };
+        let mut progress = follow(errors);
+        let here =
+            progress.wait_for(|figures| figures.get("connected").is_some_and(|&now| now >= connections * 9 / 10));
+        let here = timeout(Duration::from_mins(1), here).await;
+        here.map_err(|_| io::Error::other("the slowloris does not get in"))?.map_err(io::Error::other)?;
+        Ok(Self { _child: child })
+    }
+}
+
 /// Reads a swarm's progress all the time, as it would wait for a pipe that nobody reads.
 fn follow(errors: ChildStderr) -> watch::Receiver<Progress> {
     let (sender, receiver) = watch::channel(Progress::new());

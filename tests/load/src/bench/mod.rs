@@ -1,7 +1,7 @@
 //! Starts servers, swarms and publishers as child processes, and reads what the servers cost.
 //!
 //! [`process`] is a child and its CPU and memory, [`servers`] what is measured, [`clients`] what measures, [`table`]
-//! the result, [`scenarios`] what is done. [`soak`] uses the same parts for half an hour.
+//! the result, [`tokens`] what subscribers may have to show, [`scenarios`] what is done. [`soak`] uses the same parts for half an hour.
 
 pub mod clients;
 pub mod process;
@@ -10,6 +10,7 @@ pub mod scenarios;
 pub mod servers;
 pub mod soak;
 pub mod table;
+pub mod tokens;
 
 use std::{
     io,
@@ -35,7 +36,7 @@ impl Place {
             ))
         })?;
         let tools = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
-        for tool in ["swarm", "publisher", "raw", "naive"] {
+        for tool in ["swarm", "publisher", "slowloris", "raw", "naive"] {
             if !tools.join(tool).exists() {
                 return Err(io::Error::other(format!("{tool} is missing; cargo build --release -p ssefleet-load")));
             }

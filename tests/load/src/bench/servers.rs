@@ -75,13 +75,14 @@ impl Server {
         Self::node_with(place, redis, "").await
     }
 
-    /// The same, with more lines in its spec.
-    pub async fn node_with(place: &Place, redis: Option<&Redis>, spec: &str) -> io::Result<Self> {
+    /// The same, with more lines in its manifest's `spec`.
+    pub async fn node_with(place: &Place, redis: Option<&Redis>, more: &str) -> io::Result<Self> {
         let [public, publish, admin] = free_ports()?;
-        let manifest = place.folder.path().join("stream.yaml");
-        fs::write(&manifest, format!("{MANIFEST}{spec}"))?;
+        let manifest = place.folder.path().join(format!("stream-{public}.yaml"));
+        fs::write(&manifest, format!("{MANIFEST}{more}"))?;
         let mut command = Command::new(&place.node);
         command.arg("serve").arg(&manifest).env("RUST_LOG", "warn");
+        command.arg("--secrets-dir").arg(place.folder.path());
         for (listener, port) in [("--public", public), ("--publish", publish), ("--admin", admin)] {
             command.args([listener, &format!("127.0.0.1:{port}")]);
         }

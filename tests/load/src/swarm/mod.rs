@@ -7,6 +7,7 @@ pub mod connection;
 pub mod options;
 pub mod processes;
 pub mod report;
+mod sums;
 
 use std::{
     cmp::Reverse,
@@ -27,11 +28,12 @@ use rustix::{
 };
 
 use self::{
-    connection::{Connection, Over, Phase, Seen},
-    options::{Ids, Options, Url},
+    connection::{Connection, Over, Phase},
+    options::{Options, Url},
     report::{Arrivals, Findings},
+    sums::Sums,
 };
-use crate::{check, histogram::Histogram, payload::now, sse::Event};
+use crate::{histogram::Histogram, payload::now};
 
 /// The epoll datum of stdin; a connection's is its index.
 const STDIN: u64 = u64::MAX;
@@ -58,19 +60,11 @@ struct Swarm {
     sums: Sums,
     /// For what is unpacked.
     room: Vec<u8>,
+    /// What the connections show, in turn.
+    tokens: Vec<String>,
     stop: bool,
     /// What of a line has come on stdin.
     command: Vec<u8>,
-}
-
-/// What all connections count into.
-struct Sums {
-    findings: Findings,
-    latency: Histogram,
-    /// The highest number of each topic.
-    last: Vec<u64>,
-    /// When the last `storm` or `open` was, or the start.
-    opened: u64,
 }
 
 /// Runs until it has what was expected, is told to stop, or has waited long enough.
@@ -133,6 +127,7 @@ impl Swarm {
             last: vec![0; options.topics.max(1)],
             opened: start,
         };
+        let tokens = options.tokens()?;
         Ok(Self {
             options,
             epoll,
@@ -144,6 +139,7 @@ impl Swarm {
             away: false,
             sums,
             room: vec![0; 64 * 1024],
+            tokens,
             stop: false,
             command: Vec::new(),
         })
@@ -214,11 +210,11 @@ impl Swarm {
     /// A socket that is connected, or failed to, sends its request.
     fn request(&mut self, index: usize) -> io::Result<()> {
         let server = &self.servers(index)[self.connections[index].server];
-        let request = server.request(
-            self.topic(index),
-            &self.connections[index].reader.id,
-            self.options.accept_encoding.as_deref(),
-        );
+        let token = (self.options.offset + index).checked_rem(self.tokens.len()).map(|at| &*self.tokens[at]);
+        let authorization = token.map(|token| ("Authorization", format!("Bearer {token}")));
+        let coding = self.options.accept_encoding.clone().map(|coding| ("Accept-Encoding", coding));
+        let fields: Vec<_> = authorization.into_iter().chain(coding).collect();
+        let request = server.request(self.topic(index), &self.connections[index].reader.id, &fields);
         let sent = self.connections[index].request(&request);
         match (sent, &self.connections[index].socket) {
             (Ok(()), Some(socket)) => {
@@ -384,58 +380,5 @@ impl Swarm {
         findings.latency = sums.latency.sparse();
         findings.duration = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         findings
-    }
-}
-
-impl Sums {
-    /// Takes one event of one connection; true if it was the last of those it was to have.
-    fn take(
-        &mut self,
-        options: &Options,
-        topic: Option<usize>,
-        seen: &mut Seen,
-        event: Event,
-        id: &[u8],
-        now: u64,
-    ) -> bool {
-        let findings = &mut self.findings;
-        let payload = match event {
-            Event::Published(payload) => payload,
-            Event::Gap(missed) => {
-                findings.gaps += 1;
-                findings.missed += missed;
-                seen.sequence.forget();
-                return false;
-            }
-            Event::Reset => {
-                findings.resets += 1;
-                *seen.last_position = 0;
-                seen.sequence.forget();
-                return false;
-            }
-            Event::Other => return false,
-        };
-        findings.received += 1;
-        if options.ids == Ids::Epoch {
-            let position = check::position(id).map_or(0, |(_, number)| number);
-            findings.faults.ids_not_increasing += u64::from(position <= *seen.last_position);
-            *seen.last_position = position;
-        }
-        let before = seen.sequence.next();
-        seen.sequence.take(payload.n, &mut findings.faults);
-        let last = &mut self.last[topic.unwrap_or(0)];
-        *last = payload.n.max(*last);
-        if payload.n >= options.timed_from {
-            self.latency.record(now.saturating_sub(payload.at));
-            if options.topics <= 1 {
-                findings.arrivals.record(payload.n, payload.at, now);
-            }
-        }
-        let complete = options.first + options.expect;
-        let became = options.expect > 0 && before < complete && seen.sequence.next() >= complete;
-        if became {
-            findings.caught_up = now - self.opened;
-        }
-        became
     }
 }

@@ -1,6 +1,10 @@
 //! The command line of `swarm`.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddrV4},
+    path::PathBuf,
+};
 
 use clap::{Parser, ValueEnum};
 
@@ -66,6 +70,12 @@ pub struct Options {
     /// Begin after this id.
     #[arg(long, value_name = "ID")]
     pub resume: Option<String>,
+    /// What every connection shows as its bearer token.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "tokens_from")]
+    pub token: Option<String>,
+    /// A file of tokens, one a line: connection i shows line i mod N.
+    #[arg(long, value_name = "FILE")]
+    pub tokens_from: Option<PathBuf>,
     /// Of 100 connections, so many are closed each minute and come back.
     #[arg(long, default_value_t = 0.0, value_name = "PERCENT")]
     pub churn: f64,
@@ -87,6 +97,16 @@ pub struct Options {
     /// The number of the first connection.
     #[arg(long, hide = true, default_value_t = 0)]
     pub offset: usize,
+}
+
+impl Options {
+    /// The tokens that connections show in turn; none if they show none.
+    pub fn tokens(&self) -> io::Result<Vec<String>> {
+        let Some(file) = &self.tokens_from else { return Ok(self.token.iter().cloned().collect()) };
+        let text = fs::read_to_string(file)
+            .map_err(|error| io::Error::other(format!("--tokens-from {}: {error}", file.display())))?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -111,13 +131,25 @@ impl Url {
         format!("{}{and}topic=t{topic}", self.path)
     }
 
-    /// What a subscriber sends, after an id or from now on.
-    pub fn request(&self, topic: Option<usize>, last_event_id: &[u8], accept_encoding: Option<&str>) -> Vec<u8> {
-        let mut request =
-            format!("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n", self.path_of(topic), self.address)
-                .into_bytes();
-        if let Some(coding) = accept_encoding {
-            request.extend_from_slice(format!("Accept-Encoding: {coding}\r\n").as_bytes());
+    /// What a subscriber sends, after an id or from now on, with these fields.
+    pub fn request(&self, topic: Option<usize>, last_event_id: &[u8], fields: &[(&str, String)]) -> Vec<u8> {
+        let mut request = format!(
+            "GET {} HTTP/1.1
+Host: {}
+Accept: text/event-stream
+",
+            self.path_of(topic),
+            self.address
+        )
+        .into_bytes();
+        for (name, value) in fields {
+            request.extend_from_slice(
+                format!(
+                    "{name}: {value}
+"
+                )
+                .as_bytes(),
+            );
         }
         if !last_event_id.is_empty() {
             request.extend_from_slice(b"Last-Event-ID: ");
@@ -143,6 +175,14 @@ impl std::str::FromStr for Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subscriber_shows_its_token() {
+        let url: Url = "http://127.0.0.1:8080/events".parse().expect("a URL");
+        let request = |token| String::from_utf8(url.request(None, b"a-1", token)).expect("text");
+        assert!(request(Some("x.y.z")).contains("\r\nAuthorization: Bearer x.y.z\r\nLast-Event-ID: a-1\r\n\r\n"));
+        assert!(!request(None).contains("Authorization"));
+    }
 
     #[test]
     fn a_url_is_an_address_and_a_path() {

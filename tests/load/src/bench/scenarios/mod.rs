@@ -1,8 +1,10 @@
 //! What is measured, one file each. A scenario starts its servers anew, and records figures of one round.
 
+mod burst;
 mod delivery;
 mod fleet;
 mod gzip;
+mod hostile;
 mod publish;
 mod saturated;
 mod stalled;
@@ -31,6 +33,10 @@ pub enum Scenario {
     Storm,
     /// 100 readers that never read, among 1,000.
     Stalled,
+    /// 1,000 subscribers beside 5,000 that never finish their request and 5,000 that never read.
+    Hostile,
+    /// 10,000 connections opened in one burst, with and without tokens to check.
+    Burst,
     /// Events a second through HTTP to Redis, and to Redis alone.
     Publish,
 }
@@ -82,6 +88,8 @@ pub async fn run(scenario: Scenario, mut round: Round<'_>) -> bool {
         Scenario::Fleet => told(fleet::run(&mut round).await, "sse-node"),
         Scenario::Storm => told(storm::run(&mut round).await, "sse-node"),
         Scenario::Stalled => told(stalled::run(&mut round).await, "sse-node"),
+        Scenario::Hostile => told(hostile::run(&mut round).await, "sse-node"),
+        Scenario::Burst => told(burst::run(&mut round).await, "sse-node"),
         Scenario::Publish => told(publish::run(&mut round).await, "sse-node"),
     }
     good

@@ -18,7 +18,7 @@ pub struct Attack {
 }
 
 /// How many pieces a round is cut into, so that the letters are spread over the pause.
-const SLICES: usize = 20;
+const SLICES: usize = 200;
 
 /// Attacks until `time` is over. `tell` hears how many are connected and how many were ended, after each round.
 pub fn run(attack: Attack, time: Duration, mut tell: impl FnMut(usize, u64)) -> io::Result<()> {

@@ -53,17 +53,24 @@ part() {
   part_images+=("$dir"/*.tar)
 }
 
-all_parts() {
+prepare_parts() {
   shopt -s nullglob
   part_images=()
   mkdir -p "$parts" "$bin"
+}
+all_parts() {
+  prepare_parts
   part kubernetes "$kubernetes" "$here/local/kube" # first: its image of pause is that which a node needs first
   part coredns "$coredns"
   part local_path "$local_path"
-  part traefik "$traefik" "$here/local/traefik"
+  part traefik_program "$traefik" "$here/local/traefik"
+  part traefik "$(traefik_path)"
   part helm "$helm"
   part redis "$(dpkg-query -W -f '${Version}' redis-server)"
 }
+
+# traefik_path: where the program Traefik is, once its part is built
+traefik_path() { echo "$(part_dir traefik_program "$traefik" "$here/local/traefik")/traefik"; }
 
 export GOFLAGS='-trimpath -buildvcs=false' CGO_ENABLED=0
 
@@ -91,20 +98,24 @@ make_local_path() { # OUT VERSION
 make_helm() { # OUT VERSION
   GOBIN=$1 go install -ldflags='-s -w' "helm.sh/helm/v4/cmd/helm@$2"
 }
-make_traefik() { # OUT VERSION SOURCE
+make_traefik() { # OUT PROGRAM
+  oci_image traefik "$1" "$2"
+}
+# Needs Go alone, as `cluster traefik` does without a cluster.
+make_traefik_program() { # OUT VERSION SOURCE
   local lego scratch=$1/scratch
   # Its ACME library brings the clients of 220 DNS services; we build against a copy with none (local/traefik/no-dns).
   cp -r "$3" "$scratch"
   cd "$scratch"
-  lego=$(cd / && go mod download -json "$(sed -n 's|.*\(github.com/go-acme/lego/v5\) \(v[0-9.]*\).*|\1@\2|p' "$scratch/go.mod")" | jq -r .Dir)
+  lego=$(sed -n 's|.*\(github.com/go-acme/lego/v5\) \(v[0-9.]*\).*|\1@\2|p' go.mod)
+  lego=$(cd / && go mod download -json "$lego" | sed -n 's/.*"Dir": "\(.*\)",*$/\1/p')
   cp -r "$lego" lego
   chmod -R u+w lego
   rm -rf lego/providers lego/cmd lego/e2e lego/main.go
   mkdir -p lego/providers
   mv no-dns lego/providers/dns
-  go build -o traefik-bin/traefik -ldflags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=$2" \
+  go build -o "$1/traefik" -ldflags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=$2" \
     github.com/traefik/traefik/v3/cmd/traefik
-  oci_image traefik "$1" traefik-bin/traefik
   cd /
   rm -r "$scratch"
 }

@@ -41,7 +41,7 @@ provider_up() {
   if ! running && [ -n "$(ip route show root $range)" ]; then
     die "another cluster or program on this machine uses addresses of $range (see ip route show root $range); end that first"
   fi
-  if [ ! -d "$parts" ]; then
+  if ! compgen -G "$parts/kubernetes-*" >/dev/null; then
     say "The first time, all of Kubernetes is built from source: some 17 minutes on two cores. It is kept in $cache."
   fi
   install_packages

@@ -1,0 +1,56 @@
+//! nginx with `examples/nginx.conf`, which is the configuration that the project tells its users to take.
+
+use std::{fs, net::SocketAddr, path::Path, process::Command};
+
+use crate::processes::{Process, free_address, repository};
+
+pub struct Nginx {
+    pub address: SocketAddr,
+    _process: Process,
+}
+
+impl Nginx {
+    /// In front of a node, whose path is /events; besides, it has the pages of `examples/`.
+    pub async fn before(node: SocketAddr) -> Self {
+        Self::changed(node, |config| config).await
+    }
+
+    /// With something else in its configuration.
+    pub async fn changed(node: SocketAddr, change: impl FnOnce(String) -> String) -> Self {
+        let address = free_address();
+        let examples = repository().join("examples");
+        let server = fs::read_to_string(examples.join("nginx.conf")).unwrap();
+        let listen = format!("listen {address};\n  location / {{ root {}; }}", examples.display());
+        let server = change(server.replace("listen 80;", &listen).replace("127.0.0.1:8080", &node.to_string()));
+        let types = "types { text/html html; text/javascript js mjs; }";
+        let process = start("nginx", address, "", &format!("{types}\n{server}")).await;
+        Self { address, _process: process }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/events", self.address)
+    }
+}
+
+/// One process, whose files are all in its folder.
+pub async fn start(name: &'static str, listens: SocketAddr, modules: &str, http: &str) -> Process {
+    Process::start(name, &[listens], |folder| {
+        let config = folder.join("nginx.conf");
+        fs::write(&config, configuration(folder, modules, http)).unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(config);
+        command
+    })
+    .await
+}
+
+fn configuration(folder: &Path, modules: &str, http: &str) -> String {
+    let folder = folder.display();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|what| format!("{what}_temp_path {folder}/{what};\n"))
+        .concat();
+    format!(
+        "{modules}daemon off;\nuser root;\npid {folder}/pid;\nerror_log {folder}/error.log;\nworker_processes 1;\n\
+         events {{ worker_connections 500; }}\nhttp {{\naccess_log off;\n{temporary}{http}\n}}\n"
+    )
+}

@@ -9,6 +9,7 @@
 
 mod client;
 mod columns;
+mod compression;
 mod credentials;
 mod debugger;
 mod expected;

@@ -63,9 +63,13 @@ impl Checksum {
     }
 }
 
-/// Text as it is, in blocks that say so: five bytes more, and no time.
+/// Ends every piece: an empty stored block, as a flush makes one. Go's reader, and with it every proxy written in Go that
+/// unpacks for clients that accept no gzip, hands on what it has only there (compress/flate, `dataBlock`).
+const FLUSH: [u8; 5] = [0, 0, 0, 0xff, 0xff];
+
+/// Text as it is, in blocks that say so: ten bytes more, and no time.
 pub fn stored(text: &[u8]) -> Vec<u8> {
-    let mut piece = Vec::with_capacity(text.len() + 5 * text.len().div_ceil(STORED));
+    let mut piece = Vec::with_capacity(text.len() + 5 * text.len().div_ceil(STORED) + FLUSH.len());
     for block in text.chunks(STORED) {
         #[expect(clippy::cast_possible_truncation, reason = "of at most 65,535")]
         let length = block.len() as u16;
@@ -74,6 +78,7 @@ pub fn stored(text: &[u8]) -> Vec<u8> {
         piece.extend_from_slice(&(!length).to_le_bytes());
         piece.extend_from_slice(block);
     }
+    piece.extend_from_slice(&FLUSH);
     piece
 }
 

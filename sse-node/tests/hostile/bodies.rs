@@ -49,7 +49,7 @@ async fn impatient() -> (std::net::SocketAddr, Metrics, DropGuard) {
     let (metrics, finish) = (Metrics::new().unwrap(), CancellationToken::new());
     let stream = spec();
     let broker = Arc::new(Memory::new(Retention::of_events(100)));
-    let hub = Arc::new(Hub::start(broker, &stream.history, &stream.connections, metrics.clone()).unwrap());
+    let hub = Arc::new(Hub::start(broker, &stream, metrics.clone()).unwrap());
     let patience = Patience { body: SHORT, rate: 1 << 30, line: SHORT, finish: finish.clone() };
     let auth = Arc::new(Auth::new(&stream.auth, "no-secrets".into(), metrics.clone()));
     let publish = Publish {

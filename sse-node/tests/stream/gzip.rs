@@ -56,8 +56,9 @@ async fn hear_until(socket: &mut TcpStream, end: &[u8]) -> Vec<u8> {
 /// A chunk of one stored block.
 fn stored(text: &str) -> Vec<u8> {
     let length = u16::try_from(text.len()).unwrap();
-    let head = format!("{:x}\r\n\0", length + 5);
-    [head.as_bytes(), &length.to_le_bytes(), &(!length).to_le_bytes(), text.as_bytes(), b"\r\n"].concat()
+    let head = format!("{:x}\r\n\0", length + 10);
+    let flush = [0, 0, 0, 0xff, 0xff];
+    [head.as_bytes(), &length.to_le_bytes(), &(!length).to_le_bytes(), text.as_bytes(), &flush, b"\r\n"].concat()
 }
 
 #[tokio::test]

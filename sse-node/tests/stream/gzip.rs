@@ -1,6 +1,6 @@
 //! `compression.mode: Transport`: a gzip stream for those who accept it, of pieces that all share.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use hyper::Version;
 use serde_json::{Value, json};
@@ -46,11 +46,23 @@ async fn hear(socket: &mut TcpStream, length: usize) -> Vec<u8> {
 
 /// Reads up to and including these bytes.
 async fn hear_until(socket: &mut TcpStream, end: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while !bytes.ends_with(end) {
-        bytes.extend(hear(socket, 1).await);
-    }
-    bytes
+    let hearing = async {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end) {
+            bytes.extend(hear(socket, 1).await);
+        }
+        bytes
+    };
+    timeout(PATIENCE, hearing).await.expect("it does not come")
+}
+
+/// How a frame ends: an empty block, and the chunk's own line end.
+const ENDS: &[u8] = b"\n\n\0\0\0\xff\xff\r\n";
+
+/// The text of a frame from a word on.
+fn text_from(frame: &[u8], word: &str) -> String {
+    let text = String::from_utf8_lossy(&frame[..frame.len() - ENDS.len()]).into_owned();
+    format!("{}\n\n", &text[text.find(word).unwrap()..])
 }
 
 /// A chunk of one stored block.
@@ -76,10 +88,7 @@ async fn on_the_bare_socket_it_is_literally_this() {
         "{rest}"
     );
     assert_eq!(hear(&mut socket, 15).await, b"a\r\n\x1f\x8b\x08\0\0\0\0\0\0\xff\r\n");
-    let greeting = hear_until(&mut socket, b"\n\n\r\n").await;
-    let greeting = String::from_utf8_lossy(&greeting).into_owned();
-    let greeting = greeting.split_once("retry: ").map(|(_, rest)| format!("retry: {}", rest.trim_end_matches("\r\n")));
-    let mut text = greeting.unwrap();
+    let mut text = text_from(&hear_until(&mut socket, ENDS).await, "retry: ");
 
     let id = node.publish(json!({"data": "hello"})).await.remove(0);
     let event = format!("id: {id}\ndata: hello\n\n");
@@ -87,10 +96,7 @@ async fn on_the_bare_socket_it_is_literally_this() {
     text += &event;
 
     node.stop(Stop::Interrupted);
-    let farewell = hear_until(&mut socket, b"\n\n\r\n").await;
-    let farewell = String::from_utf8_lossy(&farewell).into_owned();
-    let (_, words) = farewell.split_once("retry: ").unwrap();
-    write!(text, "retry: {}", words.trim_end_matches("\r\n")).unwrap();
+    text += &text_from(&hear_until(&mut socket, ENDS).await, "retry: ");
     let mut sum = flate2::Crc::new();
     sum.update(text.as_bytes());
     let (crc, length) = (sum.sum().to_le_bytes(), sum.amount().to_le_bytes());

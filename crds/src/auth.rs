@@ -1,11 +1,13 @@
 //! `spec.auth`: who may subscribe, and who may publish.
 
 use kube::KubeSchema;
-use kube::core::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{broker::SecretKey, units::seconds};
+use crate::{
+    broker::SecretKey,
+    units::{Duration, seconds},
+};
 
 /// Who may subscribe, and who may publish.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]

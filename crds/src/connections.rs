@@ -1,11 +1,10 @@
 //! `spec.connections`: what each connection gets, and how many a node takes.
 
 use kube::KubeSchema;
-use kube::core::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::seconds;
+use crate::units::{Duration, seconds};
 
 /// What each connection gets, and how many a node takes.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -1,10 +1,9 @@
 //! `spec.cors`: which web pages may read the stream.
 
 use kube::KubeSchema;
-use kube::core::Duration;
 use serde::{Deserialize, Serialize};
 
-use crate::units::seconds;
+use crate::units::{Duration, seconds};
 
 /// Which web pages of other origins may read the stream: the CORS protocol of the Fetch standard,
 /// <https://fetch.spec.whatwg.org/#http-cors-protocol>.

@@ -4,10 +4,9 @@
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::KubeSchema;
-use kube::core::Duration;
 use serde::{Deserialize, Serialize};
 
-use crate::units::seconds;
+use crate::units::{Duration, seconds};
 
 /// How far back a subscriber that was away can resume.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

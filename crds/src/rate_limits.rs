@@ -1,11 +1,13 @@
 //! `spec.rateLimits`: how often, and how many at a time.
 
 use kube::KubeSchema;
-use kube::core::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{connections::RefuseWith, units::seconds};
+use crate::{
+    connections::RefuseWith,
+    units::{Duration, seconds},
+};
 
 /// How often, and how many at a time; counted over all nodes of the stream.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]

@@ -1,17 +1,57 @@
 //! Kubernetes' notations for sizes and times, as plain numbers.
 
-use std::time;
+use std::{borrow::Cow, time};
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kube::core::Duration;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A Go duration, as it stands in a manifest: `metav1.Duration`, but never negative. It is read by [`duration`], as
+/// kube's own type panics at some texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duration(time::Duration);
+
+impl From<Duration> for time::Duration {
+    fn from(duration: Duration) -> Self {
+        duration.0
+    }
+}
+
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        kube::core::Duration::from(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || de::Error::custom(format!("{text:?} is no duration such as 500ms, 30s or 1h30m"));
+        duration(&text).map(Self).ok_or_else(wrong)
+    }
+}
+
+impl JsonSchema for Duration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({"type": "string"})
+    }
+}
 
 /// A Go duration of whole seconds.
 pub fn seconds(n: u64) -> Duration {
-    Duration::from(time::Duration::from_secs(n))
+    Duration(time::Duration::from_secs(n))
 }
 
 /// A Go duration such as `500ms`, `30s` or `1m30s`; none if it is something else, negative, or longer than Go's longest
-/// (292 years). kube's own parser panics at what is too long, and at `1s-1s`: it is not for what strangers send.
+/// (292 years). kube's own parser panics at what is too long, and at `1s-1s`.
 pub fn duration(text: &str) -> Option<time::Duration> {
     const LONGEST: time::Duration = time::Duration::from_nanos(i64::MAX.unsigned_abs());
     let mut rest = text.strip_prefix('+').unwrap_or(text);

@@ -14,7 +14,7 @@ use crate::{
     broker::{self, ExternalTls, SecretKey},
     compression::Compression,
     connections::{RefuseWith, SlowConsumer},
-    cors, exposure,
+    exposure,
     fleet::{Pod, Resources},
     rate_limits::{self, ConcurrentLimit, ConnectLimit, PublishLimit, WhenRedisIsAway},
     units,
@@ -153,7 +153,6 @@ impl TryFrom<&SseStream> for Stream {
         let spec = &object.spec;
         let fleet = &spec.fleet;
         let connections = &spec.connections;
-        let time = |field: &str, value| duration(&format!("spec.{field}"), value);
         let size = |field: &str, value| {
             units::bytes(value)
                 .and_then(|n| usize::try_from(n).ok())
@@ -169,34 +168,31 @@ impl TryFrom<&SseStream> for Stream {
             path: spec.path.clone(),
             replicas: fleet.replicas,
             drain: Drain {
-                timeout: time("fleet.drain.timeout", fleet.drain.timeout)?,
+                timeout: fleet.drain.timeout.into(),
                 reconnects_per_second: fleet.drain.reconnects_per_second.max(1),
             },
             pod: fleet.pod.clone(),
             connections: Connections {
                 max_per_pod: connections.max_per_pod as usize,
-                heartbeat_interval: time("connections.heartbeatInterval", connections.heartbeat_interval)?,
-                retry: time("connections.retry", connections.retry)?,
-                stale_after: time("connections.staleAfter", connections.stale_after)?,
-                max_age: time("connections.maxAge", connections.max_age)?,
+                heartbeat_interval: connections.heartbeat_interval.into(),
+                retry: connections.retry.into(),
+                stale_after: connections.stale_after.into(),
+                max_age: connections.max_age.into(),
                 slow_consumer: connections.slow_consumer,
-                max_lag: time("connections.maxLag", connections.max_lag)?,
+                max_lag: connections.max_lag.into(),
                 refuse_with: connections.refuse_with,
             },
             auth: spec.auth.clone(),
             rate_limits: spec.rate_limits.as_ref().map(RateLimits::try_from).transpose()?.unwrap_or_default(),
-            cors: match &spec.cors {
-                None => None,
-                Some(cors::Cors { allowed_origins, allow_credentials, max_age }) => Some(Cors {
-                    allowed_origins: allowed_origins.clone(),
-                    allow_credentials: *allow_credentials,
-                    max_age: time("cors.maxAge", *max_age)?,
-                }),
-            },
+            cors: spec.cors.as_ref().map(|cors| Cors {
+                allowed_origins: cors.allowed_origins.clone(),
+                allow_credentials: cors.allow_credentials,
+                max_age: cors.max_age.into(),
+            }),
             compression: spec.compression.clone(),
             history: History {
                 max_events: spec.history.max_events as usize,
-                max_age: time("history.maxAge", spec.history.max_age)?,
+                max_age: spec.history.max_age.into(),
                 max_bytes: size("history.maxBytes", &spec.history.max_bytes)?,
                 max_event_bytes: size("history.maxEventBytes", &spec.history.max_event_bytes)?,
             },
@@ -263,11 +259,4 @@ impl TryFrom<&broker::Broker> for Broker {
             _ => Err(Invalid::new("spec.broker.redis", "broker.redis needs exactly one of managed and external")),
         }
     }
-}
-
-fn duration(field: &str, value: kube::core::Duration) -> Result<Duration, Invalid> {
-    if value.is_negative() {
-        return Err(Invalid::new(field, "must not be negative"));
-    }
-    Ok(value.into())
 }

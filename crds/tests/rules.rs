@@ -76,7 +76,10 @@ fn what_openapi_says_is_checked_locally_too() {
         "spec.connections.maxPerPod: must be from 1 to 1000000"
     );
     assert!(refused(json!({"path": ""})).contains("spec.path"));
-    assert!(refused(json!({"connections": {"retry": "soon"}})).contains("retry"));
+    for bad in ["soon", "", "-1s", "1s-1s", "99999999999999999999999999999999h"] {
+        let told = refused(json!({"connections": {"retry": bad}}));
+        assert!(told.contains("connections.retry") && told.contains("no duration such as"), "{bad}: {told}");
+    }
 }
 
 #[test]

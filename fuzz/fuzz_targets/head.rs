@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use sse_node::{
     event::Position,
     fanout::topics::Topics,
-    http::{admit::Ask, first::Get},
+    http::{ask::Ask, first::Get},
 };
 
 #[path = "../../sse-node/tests/hostile/by_hyper.rs"]

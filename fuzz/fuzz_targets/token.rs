@@ -11,7 +11,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use sse_node::{
     auth::Auth,
-    http::{admit::Ask, fields::Fields},
+    http::{ask::Ask, fields::Fields},
     metrics::Metrics,
 };
 use tokio::runtime::{Builder, Runtime};

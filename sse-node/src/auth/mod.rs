@@ -45,7 +45,7 @@ use self::{
     tokens::Tokens,
 };
 use crate::{
-    http::{admit::Ask, fields::Fields},
+    http::{ask::Ask, fields::Fields},
     metrics::Metrics,
 };
 

@@ -1,15 +1,15 @@
 //! Whether a request to subscribe is let in, and where it begins: who it is, what it may read, whether there is
 //! room, and whether it comes too often.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hyper::{StatusCode, header::RETRY_AFTER};
-use ssefleet_crds::{Stream, connections::RefuseWith, validated::Connections};
+use ssefleet_crds::{Stream, validated::Connections};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    ask::Ask,
     cors::{self, Added},
-    fields::Fields,
     respond::{self, Response},
 };
 use crate::{
@@ -26,37 +26,6 @@ use crate::{
     limits::{Limited, Limits},
     metrics::Metrics,
 };
-
-/// What a request to subscribe says, by whatever protocol it came.
-#[derive(Clone, Copy)]
-pub struct Ask<'a> {
-    pub query: &'a str,
-    pub fields: Fields<'a>,
-    pub peer: SocketAddr,
-}
-
-impl<'a> Ask<'a> {
-    /// The values of a parameter.
-    pub fn parameters(&self, name: &str) -> impl Iterator<Item = std::borrow::Cow<'a, str>> {
-        form_urlencoded::parse(self.query.as_bytes()).filter(move |(key, _)| key == name).map(|(_, value)| value)
-    }
-
-    /// It asks as a browser's EventSource does.
-    pub fn is_by_event_source(&self) -> bool {
-        let accepts = self.fields.first("accept").is_some_and(|accept| accept.contains("text/event-stream"));
-        accepts && self.fields.first("sec-fetch-mode").is_some()
-    }
-
-    /// Whether it is refused by a stream that only says when to come back, which a browser's EventSource
-    /// survives, or by a status, which it does not.
-    pub fn survives_only_a_stream(&self, refuse_with: RefuseWith) -> bool {
-        match refuse_with {
-            RefuseWith::Status => false,
-            RefuseWith::Auto => self.is_by_event_source(),
-            RefuseWith::Retry => true,
-        }
-    }
-}
 
 /// One who is let in.
 pub struct Admitted {
@@ -166,15 +135,10 @@ impl Refusal {
         if !ask.survives_only_a_stream(connections.refuse_with) {
             return unavailable;
         }
-        let mut response = come_back(jitter(connections.retry), &sentence);
+        let mut response = respond::come_back(jitter(connections.retry), &sentence);
         if let Some(after) = unavailable.headers().get(RETRY_AFTER) {
             response.headers_mut().insert(RETRY_AFTER, after.clone());
         }
         response
     }
-}
-
-/// An event stream that only says when to come back, and why.
-pub fn come_back(after: Duration, sentence: &str) -> Response {
-    respond::stream(encode::farewell(after, sentence).plain())
 }

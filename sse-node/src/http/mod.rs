@@ -1,12 +1,14 @@
 //! The three listeners: `public` for subscribers, `publish` for publishers, `admin` for whoever runs the node.
 //! `listen` is the loop they share, `first` how they tell what a connection speaks, `converse` what hyper serves,
 //! `respond` the answers they share; `bounds` says how much and how long, which `waiting` and `activity` see to;
-//! `admit` is who may subscribe, `cors` which web pages may read, `accept` what a client accepts.
+//! `ask` is what a subscriber says and `admit` whether it is let in, `cors` which web pages may read, `accept` what a
+//! client accepts.
 
 mod accept;
 mod activity;
 pub mod admin;
 pub mod admit;
+pub mod ask;
 pub mod bounds;
 mod converse;
 pub mod cors;

@@ -18,7 +18,8 @@ use tokio::net::TcpStream;
 
 use super::{
     accept::{Coded, coded},
-    admit::{Admitted, Ask, Door},
+    admit::{Admitted, Door},
+    ask::Ask,
     cors::{self, Added},
     fields::Fields,
     first::Get,

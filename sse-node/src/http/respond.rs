@@ -1,6 +1,6 @@
 //! Answers that all listeners give: problems (RFC 9457), JSON, and plain text.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -9,6 +9,8 @@ use hyper::{
     header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 use serde_json::json;
+
+use crate::encode;
 
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub type Response = hyper::Response<Body>;
@@ -30,6 +32,11 @@ pub fn stream(body: impl Into<Bytes>) -> Response {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// An event stream that only says when to come back, and why.
+pub fn come_back(after: Duration, sentence: &str) -> Response {
+    stream(encode::farewell(after, sentence).plain())
 }
 
 pub fn json(value: &serde_json::Value) -> Response {

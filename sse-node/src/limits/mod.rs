@@ -43,7 +43,7 @@ use self::{
 };
 use crate::{
     auth::Identity,
-    http::{admit::Ask, cors::Added},
+    http::{ask::Ask, cors::Added},
     metrics::Metrics,
 };
 

@@ -17,7 +17,7 @@ use super::counts::{Quota, Standing};
 use crate::{
     fanout::audience::jitter,
     http::{
-        admit::{Ask, come_back},
+        ask::Ask,
         cors::{self, Added},
         respond::{self, Response},
     },
@@ -88,7 +88,7 @@ impl Limited {
     pub fn answer(&self, ask: &Ask<'_>) -> Response {
         let response = if ask.survives_only_a_stream(self.refuse_with) {
             // It stands in a comment, which a line's end would end.
-            come_back(self.retry, &self.message.replace(char::is_control, " "))
+            respond::come_back(self.retry, &self.message.replace(char::is_control, " "))
         } else {
             respond::problem(self.status, &self.message)
         };

@@ -2,22 +2,28 @@
 //! what it is as a whole. Of the input: the query on the first line, header fields, a blank line, the body.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use hyper::{
     HeaderMap,
     header::{HeaderName, HeaderValue},
 };
 use libfuzzer_sys::fuzz_target;
 use sse_node::{
-    encode::{self, Framing},
+    encode::Encoder,
     event::{Event, NewEvent, Position},
     http::publish::lines::{Cut, Lines},
+    metrics::Metrics,
     publication::{Head, Key, MAX_EVENTS, check_topic},
 };
+use ssefleet_crds::compression::Compression;
 
 #[path = "../../tests/src/sse/parser.rs"]
 mod parser;
 
 const MAX_EVENT_BYTES: usize = 1024;
+
+static ENCODER: LazyLock<Encoder> = LazyLock::new(|| Encoder::new(&Compression::default(), &Metrics::new().unwrap()));
 
 fuzz_target!(|input: &[u8]| {
     let end = input.windows(2).position(|pair| pair == b"\n\n").unwrap_or(input.len());
@@ -53,8 +59,8 @@ fuzz_target!(|input: &[u8]| {
 fn fits(new: &NewEvent) {
     assert_eq!(check_topic(&new.topic), Ok(()));
     assert!(new.data.len() <= MAX_EVENT_BYTES);
-    let frame = encode::event(&Event { position: Position::new(35, 7), at: 0, new: new.clone() });
-    let events = parser::Parser::new("").feed(frame.bytes(Framing::Plain));
+    let frame = ENCODER.event(&Event { position: Position::new(35, 7), at: 0, new: new.clone() });
+    let events = parser::Parser::new("").feed(&frame.plain());
     assert_eq!(events.len(), 1, "{new:?}");
     assert_eq!((&*events[0].id, &*events[0].event), ("z-7", new.event.as_deref().unwrap_or("message")));
     assert_eq!(events[0].data, new.data.replace("\r\n", "\n").replace('\r', "\n"));

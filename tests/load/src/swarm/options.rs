@@ -133,23 +133,11 @@ impl Url {
 
     /// What a subscriber sends, after an id or from now on, with these fields.
     pub fn request(&self, topic: Option<usize>, last_event_id: &[u8], fields: &[(&str, String)]) -> Vec<u8> {
-        let mut request = format!(
-            "GET {} HTTP/1.1
-Host: {}
-Accept: text/event-stream
-",
-            self.path_of(topic),
-            self.address
-        )
-        .into_bytes();
+        let mut request =
+            format!("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n", self.path_of(topic), self.address)
+                .into_bytes();
         for (name, value) in fields {
-            request.extend_from_slice(
-                format!(
-                    "{name}: {value}
-"
-                )
-                .as_bytes(),
-            );
+            request.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
         if !last_event_id.is_empty() {
             request.extend_from_slice(b"Last-Event-ID: ");

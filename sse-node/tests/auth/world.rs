@@ -125,7 +125,8 @@ impl Client {
 
     /// Reads on until the end; gives all so far.
     pub async fn read_all(&mut self) -> String {
-        while timeout(PATIENCE, self.more()).await.expect("it does not end") {}
+        let reading = async { while self.more().await {} };
+        timeout(PATIENCE, reading).await.expect("it does not end");
         String::from_utf8_lossy(&self.read).into()
     }
 

@@ -81,7 +81,8 @@ impl Client {
 
     /// All of it, once it is over: unpacked as one who trusts nothing does it.
     pub async fn whole(mut self) -> String {
-        while self.more().await {}
+        let reading = async { while self.more().await {} };
+        assert!(timeout(PATIENCE, reading).await.is_ok(), "it does not end");
         if self.decoder.is_some() {
             let mut text = String::new();
             MultiGzDecoder::new(&*self.bytes).read_to_string(&mut text).unwrap();

@@ -67,7 +67,7 @@ async fn a_connection_is_ended_when_it_is_old_and_told_to_come_back() {
     let node = node(json!({"connections": {"maxAge": "10s", "heartbeatInterval": "1s"}})).await;
     let begun = std::time::Instant::now();
     let mut reader = node.subscribe("/events").await;
-    while reader.more().await {}
+    reader.ended().await;
     let age = begun.elapsed().as_secs_f64();
     assert!((8.9..13.0).contains(&age), "{age}");
     assert!(reader.raw.ends_with(": this connection is old enough; reconnect\n\n"), "{}", reader.raw);
@@ -151,7 +151,7 @@ async fn the_admin_port_can_ask_for_the_drain_but_no_web_page() {
     while node.get(node.admin, "/readyz").await.0 == 200 {
         tokio::task::yield_now().await;
     }
-    while reader.more().await {}
+    reader.ended().await;
     assert!(reader.raw.contains(": this node is about to stop"), "{}", reader.raw);
     node.stopped().await;
 }

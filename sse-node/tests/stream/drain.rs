@@ -28,7 +28,7 @@ async fn a_node_that_is_to_stop_is_not_ready_and_still_serves_until_proxies_know
     node.publish(json!({"data": "last"})).await;
     for reader in [&mut reader, &mut late] {
         assert_eq!(reader.data().await, ["last"]);
-        while reader.more().await {}
+        reader.ended().await;
         assert!(reader.raw.ends_with(": this node is about to stop; reconnect to another\n\n"), "{}", reader.raw);
     }
     node.stopped().await;
@@ -44,7 +44,7 @@ async fn streams_close_at_the_declared_rate() {
     node.stop(Stop::Interrupted);
     let begun = Instant::now();
     let closed = futures_util::future::join_all(readers.iter_mut().map(async |reader| {
-        while reader.more().await {}
+        reader.ended().await;
         begun.elapsed()
     }));
     let mut closed = closed.await;

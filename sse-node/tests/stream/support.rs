@@ -195,6 +195,12 @@ impl Reader {
         true
     }
 
+    /// Reads on to the end, which must come while a test waits, heartbeats or not.
+    pub async fn ended(&mut self) {
+        let reading = async { while self.more().await {} };
+        assert!(timeout(PATIENCE, reading).await.is_ok(), "the stream does not end: {}", self.raw);
+    }
+
     /// Reads on until something holds; false if it does not for as long as a test waits.
     pub async fn until(&mut self, holds: impl Fn(&Self) -> bool) -> bool {
         let reading = async {

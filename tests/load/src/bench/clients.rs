@@ -52,9 +52,7 @@ impl Swarm {
             return Err(io::Error::other("a swarm without pipes"));
         };
         let mut swarm = Self { child, commands, progress: follow(errors), connections };
-        // Of those who come and go, some are away at any time.
-        let away = if more.contains(&"--churn") { connections / 50 } else { 0 };
-        swarm.until("connected", connections - away, Duration::from_mins(3)).await?;
+        swarm.until("joined", connections, Duration::from_mins(3)).await?;
         Ok(swarm)
     }
 

@@ -28,6 +28,8 @@ pub struct Connection {
     pub last_position: u64,
     /// It reads nothing after the head.
     pub stalls: bool,
+    /// It has been connected once.
+    pub joined: bool,
     /// It has been connected, or tried, before.
     pub returns: bool,
     /// Which of the servers it is connected to.
@@ -67,6 +69,7 @@ impl Connection {
             sequence: Sequence::from(options.first),
             last_position: 0,
             stalls: index < options.stall,
+            joined: false,
             returns: false,
             server: 0,
         }

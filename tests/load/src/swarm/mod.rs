@@ -53,6 +53,8 @@ struct Swarm {
     /// Connections that wait for their head.
     opening: usize,
     connected: usize,
+    /// Those who have been connected once.
+    joined: usize,
     /// Connections that have all they were to have.
     complete: usize,
     /// They are to stay away.
@@ -89,14 +91,15 @@ pub fn run(options: Options) -> io::Result<Findings> {
                 index => swarm.ready(usize::try_from(index).unwrap_or(usize::MAX), &mut buffer)?,
             }
         }
-        if swarm.options.churn > 0.0 {
+        // Not before all are there: who comes late has missed what was published meanwhile.
+        if swarm.joined == swarm.connections.len() {
             owed += swarm.churn_in(churned.elapsed());
-            churned = Instant::now();
             while owed >= 1.0 {
                 owed -= 1.0;
                 swarm.churn_one();
             }
         }
+        churned = Instant::now();
         if told.elapsed() >= Duration::from_millis(swarm.options.progress) {
             told = Instant::now();
             swarm.tell();
@@ -135,6 +138,7 @@ impl Swarm {
             due,
             opening: 0,
             connected: 0,
+            joined: 0,
             complete: 0,
             away: false,
             sums,
@@ -245,6 +249,7 @@ impl Swarm {
                 if waiting && matches!(connection.phase, Phase::Body(_)) {
                     self.opening -= 1;
                     self.connected += 1;
+                    self.joined += usize::from(!std::mem::replace(&mut connection.joined, true));
                     if let Some(socket) = connection.socket.as_ref().filter(|_| connection.stalls) {
                         epoll::delete(&self.epoll, socket)?;
                         connection.phase = Phase::Stalled;
@@ -354,8 +359,9 @@ impl Swarm {
         let findings = &self.sums.findings;
         let faults = findings.faults;
         eprintln!(
-            "connected={} received={} complete={} bytes={} lost={} duplicated={} refused={}",
+            "connected={} joined={} received={} complete={} bytes={} lost={} duplicated={} refused={}",
             self.connected,
+            self.joined,
             findings.received,
             self.complete,
             findings.bytes,

@@ -106,7 +106,7 @@ metadata: {name: load}
 spec:
   path: /events
   fleet: {replicas: 1}
-  connections: {maxPerPod: 100000}
+  connections: {maxPerPod: 100000, maxLag: 10m}
   history: {maxEvents: 100000}
   broker: {memory: {}}
 ";

@@ -26,7 +26,6 @@ const LIMIT: Duration = Duration::from_mins(3);
 pub async fn run(round: &mut Round<'_>) -> io::Result<()> {
     let (honest, attackers) = (round.connections(1_000), round.connections(5_000));
     for (column, attackers) in [("alone", 0), ("sse-node", attackers)] {
-        // Lagging is no reason to send them away here: they would be fewer.
         let server = Server::start(round.place, Kind::Node).await?;
         let (expect, from) = ((WARM_UP.0 + TIMED).to_string(), (WARM_UP.0 + 1).to_string());
         let arguments = ["--expect", &expect, "--timed-from", &from];

@@ -17,7 +17,7 @@ async fn the_compressed_example_sends_envelopes() {
     let here = cluster.namespace("compressed").await;
     let stream = here.apply(manifest::example("compressed")).await;
     stream.ready().await;
-    let mut reader = stream.subscribe().await;
+    let mut reader = stream.subscribe_at("/events").await;
     let large = "large ".repeat(1_000);
     stream.publisher().publish(&json!([{"data": "small"}, {"data": large}])).await.unwrap();
     assert_eq!(reader.next().await.event.data, r#"{"compressed":false,"data":"small"}"#);

@@ -35,6 +35,9 @@ use crate::{
 /// The most connections on one page, and how many there are if nothing is said.
 const PAGE: (usize, usize) = (1000, 100);
 
+/// What ends streams, or shows who reads what: not for whoever reaches the port, as the probes and figures are.
+const GUARDED: [&str; 4] = ["/connections", "/drain", "/revoke", "/tap"];
+
 /// Answers whoever runs the node.
 pub struct Admin {
     pub current: Arc<Current>,
@@ -47,13 +50,15 @@ pub struct Admin {
 }
 
 impl Handler for Admin {
-    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response {
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
         let path = request.uri().path();
+        if let Some(refused) = GUARDED.contains(&path).then(|| stranger(&request, peer)).flatten() {
+            return refused;
+        }
         match (request.method(), path) {
-            (&Method::POST, "/drain") => self.drain(&request),
+            (&Method::POST, "/drain") => self.drain(),
             (&Method::POST, "/revoke") => self.revoke(request).await,
             (method, "/drain" | "/revoke") => respond::not_allowed(method, "POST, OPTIONS"),
-            (&Method::GET, "/tap") if is_of_a_page(&request) => not_for_pages(),
             (&Method::GET, "/tap") => tap(request.uri().query().unwrap_or_default(), &self.hub, &self.metrics).await,
             (method, "/tap") => respond::not_allowed(method, "GET, OPTIONS"),
             (&Method::GET | &Method::HEAD, _) => match path {
@@ -91,10 +96,7 @@ impl Admin {
         }
     }
 
-    fn drain(&self, request: &Request<Incoming>) -> Response {
-        if is_of_a_page(request) {
-            return not_for_pages();
-        }
+    fn drain(&self) -> Response {
         self.drain.ask();
         let mut response = respond::json(&json!({"draining": self.metrics.connections.get()}));
         *response.status_mut() = StatusCode::ACCEPTED;
@@ -102,9 +104,6 @@ impl Admin {
     }
 
     async fn revoke(&self, request: Request<Incoming>) -> Response {
-        if is_of_a_page(&request) {
-            return not_for_pages();
-        }
         let Ok(body) = Limited::new(request.into_body(), revoke::MAX_BODY).collect().await else {
             return respond::problem(StatusCode::BAD_REQUEST, "the body broke off, or is too large");
         };
@@ -192,11 +191,16 @@ impl Admin {
     }
 }
 
-/// A page in some browser that reaches this port must not end the node nor anyone's stream, nor watch it.
-fn is_of_a_page(request: &Request<Incoming>) -> bool {
-    ["origin", "sec-fetch-site"].iter().any(|name| request.headers().contains_key(*name))
-}
-
-fn not_for_pages() -> Response {
-    respond::problem(StatusCode::FORBIDDEN, "this is not for web pages")
+/// Refuses who is not on this machine, which in a pod is who came by `kubectl port-forward` or is inside; and a page in
+/// some browser there.
+fn stranger(request: &Request<Incoming>, peer: SocketAddr) -> Option<Response> {
+    let of_a_page = ["origin", "sec-fetch-site"].iter().any(|name| request.headers().contains_key(*name));
+    let why = if of_a_page {
+        "this is not for web pages"
+    } else if !peer.ip().to_canonical().is_loopback() {
+        "this is answered to this machine only: use kubectl port-forward to the pod"
+    } else {
+        return None;
+    };
+    Some(respond::problem(StatusCode::FORBIDDEN, why))
 }

@@ -140,3 +140,25 @@ async fn a_subscriber_that_vanished_is_found_by_what_it_does_not_acknowledge() {
     }
     assert_eq!(node.metric("ssefleet_node_connections_closed_total{reason=\"dead\"}").await, 1);
 }
+
+/// Probes and figures are for the kubelet and Prometheus; what ends streams or shows them is not for the network.
+#[tokio::test]
+async fn who_is_not_on_this_machine_gets_figures_and_nothing_else_of_the_admin_port() {
+    let island = Island::new(3);
+    let spec = stream(&json!({"fleet": {"replicas": 1}, "broker": {"memory": {}}}));
+    let node = Node::start_at(&island.here, spec, Arc::new(Memory::new(Retention::of_events(100)))).await;
+    let ask = async |method: &str, path: &str| {
+        let url = format!("http://{}{path}", node.admin);
+        let curl = ["netns", "exec", &island.name, "curl", "-s", "-m", "20", "-X", method, "-w", " %{http_code}", &url];
+        let answer = Process::new("ip").args(curl).output().await.unwrap();
+        String::from_utf8(answer.stdout).unwrap()
+    };
+    for path in ["/healthz", "/readyz", "/metrics", "/stats"] {
+        assert!(ask("GET", path).await.ends_with(" 200"), "{path}");
+    }
+    for (method, path) in [("GET", "/connections"), ("GET", "/tap?topic=a"), ("POST", "/drain"), ("POST", "/revoke")] {
+        let told = ask(method, path).await;
+        assert!(told.ends_with(" 403") && told.contains("use kubectl port-forward to the pod"), "{path}: {told}");
+    }
+    assert_eq!(node.get(node.admin, "/readyz").await.0, 200, "it does not drain");
+}

@@ -79,7 +79,8 @@ impl Server {
     pub async fn node_with(place: &Place, redis: Option<&Redis>, more: &str) -> io::Result<Self> {
         let [public, publish, admin] = free_ports()?;
         let manifest = place.folder.path().join(format!("stream-{public}.yaml"));
-        fs::write(&manifest, format!("{MANIFEST}{more}"))?;
+        let history = if more.contains("  history:") { "" } else { HISTORY };
+        fs::write(&manifest, format!("{MANIFEST}{history}{more}"))?;
         let mut command = Command::new(&place.node);
         command.arg("serve").arg(&manifest).env("RUST_LOG", "warn");
         command.arg("--secrets-dir").arg(place.folder.path());
@@ -107,9 +108,11 @@ spec:
   path: /events
   fleet: {replicas: 1}
   connections: {maxPerPod: 100000, maxLag: 10m}
-  history: {maxEvents: 100000}
   broker: {memory: {}}
 ";
+
+/// More than any scenario publishes, unless it says otherwise.
+const HISTORY: &str = "  history: {maxEvents: 100000}\n";
 
 /// A redis-server with its data in a folder.
 pub struct Redis {

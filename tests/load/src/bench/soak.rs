@@ -36,7 +36,11 @@ const RESTARTS: u32 = 3;
 /// Runs it; what was found, and whether it is good.
 pub async fn run(place: &Place, size: Size) -> io::Result<(Value, bool)> {
     let mut redis = Redis::start(place, true).await?;
-    let nodes = [Server::node(place, Some(&redis)).await?, Server::node(place, Some(&redis)).await?];
+    // Full well before the first sixth is over: until then, memory that grows is the history's.
+    let kept = (size.seconds * size.rate / 20).max(3_000);
+    let history = format!("  history: {{maxEvents: {kept}}}\n");
+    let node = async || Server::node_with(place, Some(&redis), &history).await;
+    let nodes = [node().await?, node().await?];
     let events = (size.seconds * size.rate).to_string();
     let (churn, timeout) = (size.churn.to_string(), (size.seconds + 900).to_string());
     let arguments = ["--expect", &events, "--churn", &churn, "--timeout", &timeout];

@@ -129,7 +129,7 @@ impl Admin {
             "messagesSent": metrics.events_sent.get(),
             "errors": metrics.broker_errors.get() + self.errors.load(Ordering::Relaxed),
             "reconnections": metrics.connections_resumed.get(),
-            "timestamp": jiff::Timestamp::now().to_string(),
+            "timestamp": format!("{:.3}", jiff::Timestamp::now()),
         })
     }
 

@@ -10,6 +10,7 @@ pub mod broker;
 pub mod compression;
 pub mod connections;
 pub mod cors;
+pub mod edition;
 pub mod exposure;
 pub mod fleet;
 pub mod history;

@@ -19,7 +19,17 @@ pub fn publish_token(stream: &str) -> SecretKey {
     SecretKey { name: publish(stream), key: TOKEN.into() }
 }
 
-/// The key in [`publish_token`].
+/// The Secret of the token that opens the nodes' admin ports.
+pub fn admin(stream: &str) -> String {
+    format!("{stream}-admin")
+}
+
+/// Where the token is with which the operator speaks to the admin ports of a stream's nodes.
+pub fn admin_token(stream: &str) -> SecretKey {
+    SecretKey { name: admin(stream), key: TOKEN.into() }
+}
+
+/// The key in [`publish_token`] and [`admin_token`].
 pub const TOKEN: &str = "token";
 
 /// The managed Redis: StatefulSet, Service, ConfigMap and the Secret of its password.

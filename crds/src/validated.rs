@@ -14,6 +14,7 @@ use crate::{
     broker::{self, ExternalTls, SecretKey},
     compression::Compression,
     connections::{RefuseWith, SlowConsumer},
+    edition::Edition,
     exposure,
     fleet::{Pod, Resources},
     rate_limits::{self, ConcurrentLimit, ConnectLimit, PublishLimit, WhenRedisIsAway},
@@ -25,6 +26,8 @@ use crate::{
 pub struct Stream {
     pub name: String,
     pub namespace: String,
+    /// Which edition of the manifest this is.
+    pub edition: Edition,
     /// The HTTP path that subscribes.
     pub path: String,
     pub replicas: i32,
@@ -165,6 +168,7 @@ impl TryFrom<&SseStream> for Stream {
                 .clone()
                 .ok_or_else(|| Invalid::new("metadata.name", "must be given: it names the stream's children"))?,
             namespace: object.metadata.namespace.clone().unwrap_or_else(|| "default".into()),
+            edition: Edition::from(object),
             path: spec.path.clone(),
             replicas: fleet.replicas,
             drain: Drain {

@@ -8,6 +8,7 @@ mod digest;
 mod http;
 mod lease;
 mod metrics;
+mod nodes;
 pub mod render;
 pub mod settings;
 mod watch;

@@ -31,7 +31,12 @@ pub fn crd() -> Result<String, Error> {
 pub fn children(manifest: &str, settings: &Settings) -> Result<String, Error> {
     let stream: SseStream = manifest::read(manifest)?;
     let placeholder = Some(Credential::New(PLACEHOLDER.into()));
-    let observed = Observed { password: placeholder.clone(), publish_token: placeholder, ..Observed::default() };
+    let observed = Observed {
+        password: placeholder.clone(),
+        publish_token: placeholder.clone(),
+        admin_token: placeholder,
+        ..Observed::default()
+    };
     let wanted = controller::validate(&stream, &observed, settings)?;
     let documents = build(&wanted).documents()?;
     let documents: Result<Vec<_>, _> = documents.iter().map(yaml).collect();

@@ -108,7 +108,13 @@ impl Current {
     /// For `/stats`.
     pub fn report(&self) -> Value {
         let state = self.0.read();
-        json!({"loaded": state.loaded.to_string(), "error": state.error, "needsRestart": state.needs_restart})
+        json!({
+            "generation": state.stream.edition.generation,
+            "secrets": state.stream.edition.secrets,
+            "loaded": state.loaded.to_string(),
+            "error": state.error,
+            "needsRestart": state.needs_restart,
+        })
     }
 
     /// Takes over what can change while the node runs, and notes what can't.

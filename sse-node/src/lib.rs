@@ -35,6 +35,7 @@ use crate::{
         admin::Admin,
         admit::Door,
         bounds::Bounds,
+        guard::Guard,
         listen::{Room, listen},
         public::Public,
         publish::{
@@ -96,6 +97,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
     let limits = Limits::new(broker.counts(), metrics.clone());
     let hub = Hub::start(broker, &stream, metrics.clone());
     let hub = Arc::new(hub.map_err(ServeError::Shards)?);
+    let guard = Guard::new(&stream.name, &secrets);
     let auth = Arc::new(Auth::new(&stream.auth, secrets, metrics.clone()));
     let current = Current::new(stream);
     let finish = CancellationToken::new();
@@ -122,6 +124,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         auth: auth.clone(),
         drain: drain.clone(),
         metrics: metrics.clone(),
+        guard,
         errors: 0.into(),
     };
 

@@ -23,6 +23,7 @@ async fn deleting_a_stream_removes_every_child_and_its_volume() {
         "Service/quotes-redis",
         "Secret/quotes-redis",
         "Secret/quotes-publish",
+        "Secret/quotes-admin",
     ] {
         assert!(children.iter().any(|child| child == expected), "{expected} is not among {children:?}");
     }

@@ -81,10 +81,14 @@ pub(super) async fn apply(
 ) -> Result<Children<Applied>, Error> {
     let service_account = child(built.service_account, stream, cx).await?;
     let config = child(built.config, stream, cx).await?;
-    let publish_token = built.publish_token;
+    let (publish_token, admin_token) = (built.publish_token, built.admin_token);
     if let Some(secret) = &publish_token {
         create(secret, cx).await?;
-        events::token_created(stream, &secret.name_any(), cx).await;
+        events::token_created(stream, &secret.name_any(), "publishers", cx).await;
+    }
+    if let Some(secret) = &admin_token {
+        create(secret, cx).await?;
+        events::token_created(stream, &secret.name_any(), "the nodes' admin ports", cx).await;
     }
     let redis = match built.redis {
         None => None,
@@ -94,6 +98,7 @@ pub(super) async fn apply(
         service_account,
         config,
         publish_token,
+        admin_token,
         redis,
         service: child(built.service, stream, cx).await?,
         publish_service: child(built.publish_service, stream, cx).await?,

@@ -1,5 +1,5 @@
-//! What the operator makes up once and then keeps, whoever changes it: the managed Redis' password, and the token that
-//! publishers show. One that is not there yet is made here, and stored by `apply`.
+//! What the operator makes up once and then keeps, whoever changes it: the managed Redis' password, the token that
+//! publishers show, and the one with which it speaks to the nodes. One that is not there yet is made here, and stored by `apply`.
 
 use std::fmt;
 
@@ -20,6 +20,7 @@ pub const AUTH_CONF: &str = "auth.conf";
 pub enum Purpose {
     RedisPassword,
     PublishToken,
+    AdminToken,
 }
 
 impl Purpose {
@@ -28,6 +29,7 @@ impl Purpose {
         match self {
             Self::RedisPassword => names::redis(stream),
             Self::PublishToken => names::publish(stream),
+            Self::AdminToken => names::admin(stream),
         }
     }
 
@@ -35,7 +37,7 @@ impl Purpose {
     fn keys(self) -> &'static [&'static str] {
         match self {
             Self::RedisPassword => &[PASSWORD, AUTH_CONF],
-            Self::PublishToken => &[names::TOKEN],
+            Self::PublishToken | Self::AdminToken => &[names::TOKEN],
         }
     }
 
@@ -47,6 +49,9 @@ impl Purpose {
             }
             Self::PublishToken => {
                 "which publishers show: put it back, delete the Secret to have a new token made, or say in spec.auth.publish what publishers show instead"
+            }
+            Self::AdminToken => {
+                "with which the operator speaks to the nodes: put it back, or delete the Secret to have a new token made"
             }
         }
     }

@@ -44,8 +44,8 @@ pub(super) async fn password_created(stream: &SseStream, secret: &str, cx: &Cont
     publish(stream, EventType::Normal, "PasswordCreated".into(), note, cx).await;
 }
 
-pub(super) async fn token_created(stream: &SseStream, secret: &str, cx: &Context) {
-    let note = format!("Made a token for publishers, in the Secret {secret}");
+pub(super) async fn token_created(stream: &SseStream, secret: &str, whom: &str, cx: &Context) {
+    let note = format!("Made a token for {whom}, in the Secret {secret}");
     publish(stream, EventType::Normal, "TokenCreated".into(), note, cx).await;
 }
 

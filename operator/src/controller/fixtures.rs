@@ -36,7 +36,8 @@ pub(crate) fn wanted(spec: SseStreamSpec) -> Wanted {
     let managed = spec.broker.redis.as_ref().is_some_and(|redis| redis.managed.is_some());
     let made_up = || Credential::New("made-up".into());
     let password = managed.then(made_up);
-    let observed = Observed { password, publish_token: Some(made_up()), missing: Vec::new() };
+    let observed =
+        Observed { password, publish_token: Some(made_up()), admin_token: Some(made_up()), ..Observed::default() };
     validate(&stream(spec), &observed, &settings()).unwrap()
 }
 

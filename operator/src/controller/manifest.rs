@@ -7,6 +7,7 @@ use ssefleet_crds::{
     GROUP, SseStream, Stream,
     auth::Publish,
     broker::{self, External},
+    edition::Edition,
     names,
     validated::Broker,
 };
@@ -20,10 +21,17 @@ pub struct Manifest {
     pub text: String,
     /// The part of it that a node reads at its start only, as text: what [`Stream::changed_at_start`] looks at.
     pub at_start: String,
+    /// What a node that runs it tells of it.
+    pub edition: Edition,
 }
 
+/// `earlier` is the one that the nodes have now: a new generation that changes nothing for them leaves it as it is.
 /// A `serde_json` error can't happen for these types; it is passed on all the same, not swallowed.
-pub(super) fn manifest(object: &SseStream, stream: &Stream) -> Result<Manifest, Box<dyn std::error::Error>> {
+pub(super) fn manifest(
+    object: &SseStream,
+    stream: &Stream,
+    earlier: Option<&str>,
+) -> Result<Manifest, Box<dyn std::error::Error>> {
     let mut spec = object.spec.clone();
     spec.exposure = None;
     // In a cluster, whoever reaches the port may not publish for that alone.
@@ -43,13 +51,29 @@ pub(super) fn manifest(object: &SseStream, stream: &Stream) -> Result<Manifest, 
     }
     let metadata = json!({"name": stream.name, "namespace": stream.namespace});
     let at_start = json!({"metadata": metadata, "broker": spec["broker"]}).to_string();
-    let text = yaml(&json!({
+    let mut document = json!({
         "apiVersion": format!("{GROUP}/v1alpha1"),
         "kind": "SseStream",
         "metadata": metadata,
         "spec": spec,
-    }))?;
-    Ok(Manifest { text, at_start })
+    });
+    let mut of = |generation: i64| {
+        document["metadata"]["generation"] = generation.into();
+        yaml(&document)
+    };
+    let newest = object.metadata.generation.unwrap_or(1);
+    let edition = |generation| Edition { generation: Some(generation), secrets: None };
+    if let (Some(earlier), Some(generation)) = (earlier, earlier.and_then(generation))
+        && of(generation)? == earlier
+    {
+        return Ok(Manifest { text: earlier.to_owned(), at_start, edition: edition(generation) });
+    }
+    Ok(Manifest { text: of(newest)?, at_start, edition: edition(newest) })
+}
+
+/// The generation that a manifest says it is of.
+fn generation(manifest: &str) -> Option<i64> {
+    serde_saphyr::from_str::<Value>(manifest).ok()?["metadata"]["generation"].as_i64()
 }
 
 fn managed(stream: &Stream) -> broker::Redis {
@@ -119,6 +143,23 @@ mod tests {
         let own = publish("auth: {publish: {tokenSecretRef: {name: mine, key: a}}}");
         assert_eq!(own.token_secret_ref.unwrap().name, "mine");
         assert_eq!(publish(fixtures::EDGE).token_secret_ref, None);
+    }
+
+    #[test]
+    fn the_generation_is_that_which_last_changed_what_nodes_read() {
+        let of = |generation, spec: &str, earlier: Option<&str>| {
+            let mut object = fixtures::stream(fixtures::yaml(spec));
+            object.metadata.generation = Some(generation);
+            super::manifest(&object, &Stream::try_from(&object).unwrap(), earlier).unwrap()
+        };
+        let first = of(1, "{}", None);
+        let scaled = of(2, "fleet: {replicas: 7}", Some(&first.text));
+        assert_eq!(scaled, first);
+        let changed = of(3, "fleet: {replicas: 7}\nconnections: {maxPerPod: 7}", Some(&scaled.text));
+        assert_eq!(changed.edition.generation, Some(3));
+        assert_eq!(manifest::read(&changed.text).unwrap().metadata.generation, Some(3));
+        assert_eq!(of(4, "{}", Some(&changed.text)).edition.generation, Some(4));
+        assert_eq!(of(5, "{}", Some("edited by hand")).edition.generation, Some(5));
     }
 
     #[test]

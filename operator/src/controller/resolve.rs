@@ -8,14 +8,17 @@ use kube::{Api, ResourceExt};
 use ssefleet_crds::{
     SseStream,
     broker::{External, SecretKey},
+    names,
 };
 
 use super::{
     Context,
     apply::is_leftover,
+    build,
     credential::{Credential, Purpose, value},
     error::{Blocked, refusal},
 };
+use crate::nodes::Token;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -61,6 +64,12 @@ pub struct Observed {
     pub password: Option<Credential>,
     /// The token that publishers show; `None` where the stream says something else.
     pub publish_token: Option<Credential>,
+    /// The token that opens the nodes' admin ports; `None` only where there is no cluster to look at.
+    pub admin_token: Option<Credential>,
+    /// What it is, once the nodes can have it.
+    pub admin: Option<Token>,
+    /// The manifest that the nodes have now.
+    pub manifest: Option<String>,
     /// Secrets or keys that are not there.
     pub missing: Vec<Missing>,
 }
@@ -85,13 +94,17 @@ impl Missing {
 pub(super) async fn resolve(stream: &SseStream, cx: &Context) -> Result<Observed, Error> {
     let api = Api::<Secret>::namespaced(cx.client.clone(), stream.metadata.namespace.as_deref().unwrap_or("default"));
     let redis = stream.spec.broker.redis.as_ref();
-    let mut observed = Observed::default();
+    let mut observed = Observed { manifest: build::present(stream, &cx.stores), ..Observed::default() };
     if redis.is_some_and(|redis| redis.managed.is_some()) {
         observed.password = Some(credential(Purpose::RedisPassword, stream, &api).await?);
     }
     if stream.spec.auth.publish.is_none() {
         observed.publish_token = Some(credential(Purpose::PublishToken, stream, &api).await?);
     }
+    let admin = own(Purpose::AdminToken, stream, &api).await?;
+    observed.admin = admin.as_ref().and_then(|secret| value(secret, names::TOKEN)).and_then(Token::first_of);
+    observed.admin_token =
+        Some(Credential::of(Purpose::AdminToken, &names::admin(&stream.name_any()), admin.as_ref())?);
     let mut read_last: Option<(&str, Option<Secret>)> = None;
     for (wanted, field) in &referred(stream) {
         let found = match read_last.take() {
@@ -122,11 +135,16 @@ async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, Error> {
 }
 
 async fn credential(purpose: Purpose, stream: &SseStream, api: &Api<Secret>) -> Result<Credential, Error> {
+    let found = own(purpose, stream, api).await?;
+    Credential::of(purpose, &purpose.secret(&stream.name_any()), found.as_ref())
+}
+
+/// A Secret of the operator's own, if there is one already.
+async fn own(purpose: Purpose, stream: &SseStream, api: &Api<Secret>) -> Result<Option<Secret>, Error> {
     let name = purpose.secret(&stream.name_any());
-    let found = read(api, &name).await?;
-    match found {
+    match read(api, &name).await? {
         Some(secret) if is_leftover(&secret, stream) => Err(Error::Leftover { name }),
-        found => Credential::of(purpose, &name, found.as_ref()),
+        found => Ok(found),
     }
 }
 

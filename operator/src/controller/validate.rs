@@ -55,6 +55,8 @@ pub struct Wanted {
     pub redis: Option<Redis>,
     /// What publishers show, if the stream does not say.
     pub publish_token: Option<Credential>,
+    /// What the operator shows at the nodes' admin ports.
+    pub admin_token: Option<Credential>,
     pub settings: Settings,
 }
 
@@ -67,7 +69,8 @@ pub struct Redis {
 
 pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) -> Result<Wanted, Error> {
     let stream = Stream::try_from(object)?;
-    let manifest = manifest(object, &stream).map_err(|error| Error::Manifest(error.to_string()))?;
+    let manifest =
+        manifest(object, &stream, observed.manifest.as_deref()).map_err(|error| Error::Manifest(error.to_string()))?;
     let redis = match (&stream.broker, &observed.password) {
         (Broker::ManagedRedis(spec), Some(password)) => Some(Redis { spec: spec.clone(), password: password.clone() }),
         _ => None,
@@ -80,6 +83,7 @@ pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) ->
         secrets: secrets(&stream),
         redis,
         publish_token: observed.publish_token.clone().filter(|_| stream.auth.publish.is_none()),
+        admin_token: observed.admin_token.clone(),
         settings: settings.clone(),
         stream,
     })
@@ -91,6 +95,7 @@ fn secrets(stream: &Stream) -> Vec<SecretKey> {
     if stream.auth.publish.is_none() {
         secrets.push(names::publish_token(&stream.name));
     }
+    secrets.push(names::admin_token(&stream.name));
     match &stream.broker {
         Broker::Memory => {}
         Broker::ManagedRedis(_) => secrets.push(password(&stream.name)),

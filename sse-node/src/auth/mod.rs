@@ -36,13 +36,18 @@ use ssefleet_crds::{auth, auth::Jwt};
 use tokio::sync::Notify;
 use tracing::warn;
 
-pub use self::{denied::Denied, identity::Identity, publisher::Publisher};
+pub use self::{
+    denied::Denied,
+    identity::Identity,
+    publisher::Publisher,
+    secrets::{content as read_secret, path as secret_file},
+    tokens::Tokens,
+};
 use self::{
     gate::{Gate, Surroundings},
     revoked::Revocations,
     secrets::{Contents, Followed},
     token::Bad,
-    tokens::Tokens,
 };
 use crate::{
     http::{ask::Ask, fields::Fields},

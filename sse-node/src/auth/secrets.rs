@@ -22,12 +22,14 @@ pub fn path(folder: &Path, secret: &SecretKey) -> PathBuf {
 /// The largest file that is read, in bytes: a Secret has no more.
 const MAX: u64 = 1 << 20;
 
+/// What a file holds. None: it can't be read, or is larger than a Secret may be.
+pub fn content(path: &Path) -> Option<Arc<[u8]>> {
+    let fits = std::fs::metadata(path).ok()?.len() <= MAX;
+    fits.then(|| std::fs::read(path).ok().map(Into::into))?
+}
+
 /// Reads files.
 pub fn read(paths: impl IntoIterator<Item = PathBuf>) -> Contents {
-    let content = |path: &Path| {
-        let fits = std::fs::metadata(path).ok()?.len() <= MAX;
-        fits.then(|| std::fs::read(path).ok().map(Into::into))?
-    };
     paths.into_iter().map(|path| (path.clone(), content(&path))).collect()
 }
 

@@ -16,6 +16,7 @@ use tracing::warn;
 use super::{
     accept::wants_json,
     fields::Fields,
+    guard::Guard,
     listen::Handler,
     respond::{self, Response},
     revoke,
@@ -35,9 +36,6 @@ use crate::{
 /// The most connections on one page, and how many there are if nothing is said.
 const PAGE: (usize, usize) = (1000, 100);
 
-/// What ends streams, or shows who reads what: not for whoever reaches the port, as the probes and figures are.
-const GUARDED: [&str; 4] = ["/connections", "/drain", "/revoke", "/tap"];
-
 /// Answers whoever runs the node.
 pub struct Admin {
     pub current: Arc<Current>,
@@ -45,6 +43,7 @@ pub struct Admin {
     pub auth: Arc<Auth>,
     pub drain: Arc<Drain>,
     pub metrics: Metrics,
+    pub guard: Guard,
     /// Errors since the start, by this listener's reckoning, for `/stats`.
     pub errors: AtomicU64,
 }
@@ -52,8 +51,8 @@ pub struct Admin {
 impl Handler for Admin {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
         let path = request.uri().path();
-        if let Some(refused) = GUARDED.contains(&path).then(|| stranger(&request, peer)).flatten() {
-            return refused;
+        if let Err(refused) = self.guard.check(&request, peer) {
+            return *refused;
         }
         match (request.method(), path) {
             (&Method::POST, "/drain") => self.drain(),
@@ -189,18 +188,4 @@ impl Admin {
             "blocked": row.blocked,
         })
     }
-}
-
-/// Refuses who is not on this machine, which in a pod is who came by `kubectl port-forward` or is inside; and a page in
-/// some browser there.
-fn stranger(request: &Request<Incoming>, peer: SocketAddr) -> Option<Response> {
-    let of_a_page = ["origin", "sec-fetch-site"].iter().any(|name| request.headers().contains_key(*name));
-    let why = if of_a_page {
-        "this is not for web pages"
-    } else if !peer.ip().to_canonical().is_loopback() {
-        "this is answered to this machine only: use kubectl port-forward to the pod"
-    } else {
-        return None;
-    };
-    Some(respond::problem(StatusCode::FORBIDDEN, why))
 }

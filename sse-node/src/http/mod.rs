@@ -1,7 +1,7 @@
 //! The three listeners: `public` for subscribers, `publish` for publishers, `admin` for whoever runs the node.
 //! `listen` is the loop they share, `first` how they tell what a connection speaks, `converse` what hyper serves,
 //! `respond` the answers they share; `bounds` says how much and how long, which `waiting` and `activity` see to;
-//! `ask` is what a subscriber says and `admit` whether it is let in, `cors` which web pages may read, `accept` what a
+//! `ask` is what a subscriber says and `admit` whether it is let in, `guard` who may end streams or look on, `cors` which web pages may read, `accept` what a
 //! client accepts.
 
 mod accept;
@@ -14,6 +14,7 @@ mod converse;
 pub mod cors;
 pub mod fields;
 pub mod first;
+pub mod guard;
 pub mod listen;
 mod pipe;
 pub mod public;

@@ -158,7 +158,7 @@ async fn who_is_not_on_this_machine_gets_figures_and_nothing_else_of_the_admin_p
     }
     for (method, path) in [("GET", "/connections"), ("GET", "/tap?topic=a"), ("POST", "/drain"), ("POST", "/revoke")] {
         let told = ask(method, path).await;
-        assert!(told.ends_with(" 403") && told.contains("use kubectl port-forward to the pod"), "{path}: {told}");
+        assert!(told.ends_with(" 401") && told.contains("use kubectl port-forward to the pod"), "{path}: {told}");
     }
     assert_eq!(node.get(node.admin, "/readyz").await.0, 200, "it does not drain");
 }

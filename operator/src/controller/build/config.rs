@@ -1,10 +1,17 @@
 //! The `ConfigMap` with the nodes' manifest.
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use ssefleet_crds::names::{self, Component};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use ssefleet_crds::{
+    SseStream,
+    names::{self, Component},
+};
 
 use super::metadata;
-use crate::controller::Wanted;
+use crate::{
+    controller::Wanted,
+    watch::{Child, Stores},
+};
 
 /// The key, and the file's name in the pods.
 pub(super) const FILE: &str = "stream.yaml";
@@ -15,6 +22,13 @@ pub fn config(wanted: &Wanted) -> ConfigMap {
         data: Some([(FILE.to_owned(), wanted.manifest.text.clone())].into()),
         ..Default::default()
     }
+}
+
+/// The manifest that the nodes have now, as the watches have seen it.
+pub fn present(stream: &SseStream, stores: &Stores) -> Option<String> {
+    let reference = ObjectRef::new(&names::node(&stream.name_any())).within(&stream.namespace().unwrap_or_default());
+    let config = ConfigMap::store(stores).get(&reference)?;
+    config.data.as_ref()?.get(FILE).cloned()
 }
 
 #[cfg(test)]

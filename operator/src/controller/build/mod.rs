@@ -1,6 +1,7 @@
 //! What a stream is made of: one file for each child, each a pure function from [`Wanted`] to an object, with its
 //! golden YAML in `snapshots/` beside it.
 
+mod admin_token;
 mod config;
 mod deployment;
 mod disruption_budget;
@@ -25,6 +26,7 @@ use k8s_openapi::{
 use serde_json::Value;
 use ssefleet_crds::names::{self, Component};
 
+pub(super) use self::config::present;
 pub use self::redis::RedisChildren;
 use super::validate::Wanted;
 
@@ -46,6 +48,8 @@ pub struct Children<State> {
     pub config: ConfigMap,
     /// Only when there is none yet.
     pub publish_token: Option<Secret>,
+    /// Only when there is none yet.
+    pub admin_token: Option<Secret>,
     pub redis: Option<RedisChildren>,
     pub service: Service,
     pub publish_service: Service,
@@ -60,6 +64,7 @@ pub fn build(wanted: &Wanted) -> Children<Built> {
         service_account: service_account::service_account(wanted),
         config: config::config(wanted),
         publish_token: publish_token::publish_token(wanted),
+        admin_token: admin_token::admin_token(wanted),
         redis: wanted.redis.as_ref().map(|redis| redis::redis(wanted, redis)),
         service: service::public(wanted),
         publish_service: service::publish(wanted),
@@ -75,6 +80,7 @@ impl Children<Built> {
     pub fn documents(&self) -> Result<Vec<Value>, serde_json::Error> {
         let mut documents = vec![serde_json::to_value(&self.service_account)?, serde_json::to_value(&self.config)?];
         documents.extend(self.publish_token.as_ref().map(serde_json::to_value).transpose()?);
+        documents.extend(self.admin_token.as_ref().map(serde_json::to_value).transpose()?);
         if let Some(redis) = &self.redis {
             documents.extend(redis.password.as_ref().map(serde_json::to_value).transpose()?);
             documents.push(serde_json::to_value(&redis.config)?);

@@ -39,6 +39,7 @@ fn world(wanted: Wanted) -> World {
         service_account: built.service_account,
         config: built.config,
         publish_token: built.publish_token,
+        admin_token: built.admin_token,
         redis: built.redis,
         service: built.service,
         publish_service: built.publish_service,

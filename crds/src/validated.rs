@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::{
     SseStream,
     auth::Auth,
-    broker::{self, ExternalTls, SecretKey},
+    broker::{self, ExternalTls, ExternalTopology, Persistence, SecretKey, Topology},
     compression::Compression,
     connections::{RefuseWith, SlowConsumer},
     edition::Edition,
@@ -42,6 +42,7 @@ pub struct Stream {
     pub broker: Broker,
     /// The Redis channel whose messages reach every connection.
     pub broadcast_channel: Option<String>,
+    pub confirm: Confirm,
     pub ingress: Option<exposure::Ingress>,
 }
 
@@ -108,15 +109,51 @@ pub struct ManagedRedis {
     pub storage: u64,
     pub storage_class: Option<String>,
     pub resources: Option<Resources>,
+    pub persistence: Persistence,
+    /// How many pods with a Sentinel each, one of them the primary; `None` for a single Redis without Sentinel.
+    pub replicated: Option<i32>,
+    pub image: Option<String>,
 }
 
 /// A Redis that is there already. Its URL never holds credentials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExternalRedis {
     pub url: String,
+    pub topology: RedisTopology,
     pub username: Option<SecretKey>,
     pub password: Option<SecretKey>,
     pub ca: Option<SecretKey>,
+}
+
+impl ExternalRedis {
+    /// The keys of Secrets that a node reads to reach it.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretKey> {
+        let sentinel = match &self.topology {
+            RedisTopology::Sentinel { username, password, .. } => [username.as_ref(), password.as_ref()],
+            RedisTopology::Standalone | RedisTopology::Cluster => [None, None],
+        };
+        [&self.username, &self.password, &self.ca].into_iter().map(Option::as_ref).chain(sentinel).flatten()
+    }
+}
+
+/// What is behind a URL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RedisTopology {
+    Standalone,
+    Sentinel { master_name: String, username: Option<SecretKey>, password: Option<SecretKey> },
+    Cluster,
+}
+
+/// How many replicas must have an event, and how long they may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirm {
+    pub replicas: u32,
+    pub timeout: Duration,
+}
+
+impl Confirm {
+    /// By none: what the primary has is enough.
+    pub const NONE: Self = Self { replicas: 0, timeout: Duration::ZERO };
 }
 
 /// What is wrong with a stream, and where.
@@ -207,6 +244,7 @@ impl TryFrom<&SseStream> for Stream {
                 .as_ref()
                 .map(|redis| redis.broadcast_channel.clone())
                 .filter(|channel| !channel.is_empty()),
+            confirm: spec.broker.redis.as_ref().map_or(Confirm::NONE, Confirm::from),
             ingress: spec.exposure.as_ref().and_then(|exposure| exposure.ingress.clone()),
         })
     }
@@ -237,6 +275,37 @@ impl TryFrom<&rate_limits::RateLimits> for RateLimits {
     }
 }
 
+/// The pods of a managed Redis of topology Replicated, if the stream does not say.
+const REPLICAS: i32 = 3;
+
+impl From<&broker::Redis> for Confirm {
+    fn from(redis: &broker::Redis) -> Self {
+        let replicated = redis.managed.as_ref().is_some_and(|managed| managed.topology == Topology::Replicated);
+        let declared = redis.confirm.clone().unwrap_or_default();
+        Self { replicas: declared.replicas.unwrap_or(u32::from(replicated)), timeout: declared.timeout.into() }
+    }
+}
+
+impl TryFrom<&broker::External> for RedisTopology {
+    type Error = Invalid;
+
+    fn try_from(external: &broker::External) -> Result<Self, Invalid> {
+        match (external.topology, &external.sentinel) {
+            (ExternalTopology::Standalone, None) => Ok(Self::Standalone),
+            (ExternalTopology::Cluster, None) => Ok(Self::Cluster),
+            (ExternalTopology::Sentinel, Some(sentinel)) => Ok(Self::Sentinel {
+                master_name: sentinel.master_name.clone(),
+                username: sentinel.username_secret_ref.clone(),
+                password: sentinel.password_secret_ref.clone(),
+            }),
+            _ => Err(Invalid::new(
+                "spec.broker.redis.external.sentinel",
+                "must be given for external.topology Sentinel, and only for that",
+            )),
+        }
+    }
+}
+
 impl TryFrom<&broker::Broker> for Broker {
     type Error = Invalid;
 
@@ -253,9 +322,16 @@ impl TryFrom<&broker::Broker> for Broker {
                 })?,
                 storage_class: managed.storage.class_name.clone(),
                 resources: managed.resources.clone(),
+                persistence: managed.persistence,
+                replicated: match managed.topology {
+                    Topology::Standalone => None,
+                    Topology::Replicated => Some(managed.replicas.unwrap_or(REPLICAS)),
+                },
+                image: managed.image.clone(),
             })),
             (None, Some(external)) => Ok(Self::ExternalRedis(ExternalRedis {
                 url: external.url.clone(),
+                topology: RedisTopology::try_from(external)?,
                 username: external.username_secret_ref.clone(),
                 password: external.password_secret_ref.clone(),
                 ca: external.tls.as_ref().and_then(|ExternalTls { ca_secret_ref }| ca_secret_ref.clone()),

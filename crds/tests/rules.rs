@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 use ssefleet_crds::{
     Stream,
     auth::TimeClaim,
+    broker::Persistence,
     compression::CompressionMode,
     connections::SlowConsumer,
     manifest,
     rate_limits::Per,
     units,
-    validated::{Broker, Invalid},
+    validated::{Broker, Confirm, Invalid, RedisTopology},
 };
 
 fn read(metadata: &Value, spec: &Value) -> Result<Stream, String> {
@@ -44,7 +45,9 @@ fn an_empty_spec_works_and_has_the_defaults() {
     assert_eq!((stream.history.max_events, stream.history.max_event_bytes), (10_000, 256 << 10));
     assert_eq!((stream.history.max_bytes, stream.history.max_age.as_secs()), (64 << 20, 3600));
     assert_eq!(stream.broadcast_channel.as_deref(), Some("sse-broadcast"));
-    assert!(matches!(stream.broker, Broker::ManagedRedis(redis) if redis.storage == 1 << 30));
+    assert_eq!(stream.confirm.replicas, 0);
+    let Broker::ManagedRedis(redis) = stream.broker else { panic!("{:?}", stream.broker) };
+    assert_eq!((redis.storage, redis.persistence, redis.replicated), (1 << 30, Persistence::AppendOnly, None));
     assert_eq!(stream.ingress, None);
     assert_eq!((stream.auth.jwt, stream.cors), (None, None));
     assert_eq!((stream.compression.mode, stream.compression.threshold_bytes), (CompressionMode::Off, 1024));
@@ -56,6 +59,43 @@ fn limits_that_are_switched_on_have_defaults() {
     let connect = stream.rate_limits.connect.unwrap();
     assert_eq!((connect.max, connect.window, connect.per), (10, units::seconds(15 * 60), Per::ClientIp));
     assert_eq!(stream.rate_limits.concurrent.unwrap().max, 20);
+}
+
+#[test]
+fn what_replicas_must_have_follows_from_the_topology() {
+    let confirm = |redis: Value| {
+        let stream = read(&json!({"name": "quotes"}), &json!({"broker": {"redis": redis}})).unwrap();
+        let Confirm { replicas, timeout } = stream.confirm;
+        (replicas, timeout.as_millis())
+    };
+    let external = json!({"url": "redis://r:6379"});
+    assert_eq!(confirm(json!({"managed": {"topology": "Replicated"}})), (1, 1000));
+    assert_eq!(confirm(json!({"managed": {"topology": "Replicated"}, "confirm": {"timeout": "250ms"}})), (1, 250));
+    assert_eq!(confirm(json!({"managed": {"topology": "Replicated"}, "confirm": {"replicas": 0}})), (0, 1000));
+    assert_eq!(
+        confirm(json!({"managed": {"topology": "Replicated", "replicas": 5}, "confirm": {"replicas": 3}})),
+        (3, 1000)
+    );
+    assert_eq!(confirm(json!({"external": external})).0, 0);
+    assert_eq!(confirm(json!({"external": external, "confirm": {"replicas": 2}})).0, 2);
+}
+
+#[test]
+fn sentinels_and_clusters_are_told_by_several_hosts() {
+    let broker = |external: Value| {
+        read(&json!({"name": "quotes"}), &json!({"broker": {"redis": {"external": external}}})).unwrap().broker
+    };
+    let sentinel = json!({"masterName": "main", "passwordSecretRef": {"name": "s", "key": "p"}});
+    let Broker::ExternalRedis(redis) =
+        broker(json!({"url": "rediss://a:26379,b/2", "topology": "Sentinel", "sentinel": sentinel}))
+    else {
+        panic!("not external")
+    };
+    assert!(matches!(redis.topology, RedisTopology::Sentinel { master_name, .. } if master_name == "main"));
+    assert!(matches!(
+        broker(json!({"url": "redis://a,b,c:7000", "topology": "Cluster"})),
+        Broker::ExternalRedis(redis) if redis.topology == RedisTopology::Cluster
+    ));
 }
 
 #[test]

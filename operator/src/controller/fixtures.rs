@@ -100,3 +100,29 @@ fleet:
 ",
     ))
 }
+
+/// A Redis behind Sentinels, each of which wants to see something of its own.
+pub(crate) fn sentinels() -> Wanted {
+    wanted(yaml(
+        "
+broker:
+  redis:
+    external:
+      url: rediss://a.example.com:26379,b.example.com:26379/0
+      topology: Sentinel
+      sentinel:
+        masterName: main
+        usernameSecretRef: {name: redis-auth, key: sentinel-user}
+        passwordSecretRef: {name: redis-auth, key: sentinel-password}
+      usernameSecretRef: {name: redis-auth, key: user}
+      passwordSecretRef: {name: redis-auth, key: password}
+      tls: {caSecretRef: {name: company.ca, key: ca.crt}}
+    confirm: {replicas: 2, timeout: 500ms}
+",
+    ))
+}
+
+/// A Redis Cluster in the open.
+pub(crate) fn cluster() -> Wanted {
+    wanted(yaml("broker: {redis: {external: {url: \"redis://a:6379,b:6379\", topology: Cluster}}}"))
+}

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use ssefleet_crds::{
     GROUP, SseStream, Stream,
     auth::Publish,
-    broker::{self, External},
+    broker::{self, Confirm, External},
     edition::Edition,
     names,
     validated::Broker,
@@ -39,7 +39,7 @@ pub(super) fn manifest(
         .publish
         .get_or_insert_with(|| Publish { token_secret_ref: Some(names::publish_token(&stream.name)), jwt: None });
     if let Broker::ManagedRedis(_) = stream.broker {
-        spec.broker = broker::Broker { memory: None, redis: Some(managed(stream)) };
+        spec.broker = broker::Broker { memory: None, redis: Some(managed(object, stream)) };
     }
     let mut spec = serde_json::to_value(spec)?;
     if let Some(fleet) = spec.get_mut("fleet").and_then(Value::as_object_mut) {
@@ -50,7 +50,11 @@ pub(super) fn manifest(
         }
     }
     let metadata = json!({"name": stream.name, "namespace": stream.namespace});
-    let at_start = json!({"metadata": metadata, "broker": spec["broker"]}).to_string();
+    let mut broker = spec["broker"].clone();
+    if let Some(redis) = broker.get_mut("redis").and_then(Value::as_object_mut) {
+        redis.remove("confirm"); // is taken over while the node runs
+    }
+    let at_start = json!({"metadata": metadata, "broker": broker}).to_string();
     let mut document = json!({
         "apiVersion": format!("{GROUP}/v1alpha1"),
         "kind": "SseStream",
@@ -76,13 +80,17 @@ fn generation(manifest: &str) -> Option<i64> {
     serde_saphyr::from_str::<Value>(manifest).ok()?["metadata"]["generation"].as_i64()
 }
 
-fn managed(stream: &Stream) -> broker::Redis {
+fn managed(object: &SseStream, stream: &Stream) -> broker::Redis {
+    let declared = object.spec.broker.redis.as_ref().and_then(|redis| redis.confirm.clone()).unwrap_or_default();
+    let replicas = stream.confirm.replicas;
+    let confirm = (replicas > 0).then_some(Confirm { replicas: Some(replicas), ..declared });
     let url = format!("redis://{}.{}.svc:6379", names::redis(&stream.name), stream.namespace);
     let password_secret_ref = Some(password(&stream.name));
     broker::Redis {
         external: Some(External { url, password_secret_ref, ..Default::default() }),
         managed: None,
         broadcast_channel: stream.broadcast_channel.clone().unwrap_or_default(),
+        confirm,
     }
 }
 
@@ -134,6 +142,17 @@ mod tests {
             assert_eq!(restarts, changed.at_start != manifest.at_start, "{spec}: {:?}", before.changed_at_start(&now));
             assert_eq!(restarts, spec.starts_with("broker"), "{spec}");
         }
+    }
+
+    #[test]
+    fn how_many_replicas_confirm_is_told_to_the_nodes_and_restarts_nothing() {
+        let spec = |confirm: &str| format!("broker: {{redis: {{managed: {{topology: Replicated}}{confirm}}}}}");
+        let (before, manifest) = served(&spec(""));
+        assert_eq!((before.confirm.replicas, before.confirm.timeout.as_millis()), (1, 1000));
+        let (now, changed) = served(&spec(", confirm: {replicas: 2, timeout: 3s}"));
+        assert_eq!((now.confirm.replicas, now.confirm.timeout.as_millis()), (2, 3000));
+        assert_eq!(before.changed_at_start(&now), [""; 0]);
+        assert_eq!(manifest.at_start, changed.at_start);
     }
 
     #[test]

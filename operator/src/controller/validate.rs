@@ -99,9 +99,7 @@ fn secrets(stream: &Stream) -> Vec<SecretKey> {
     match &stream.broker {
         Broker::Memory => {}
         Broker::ManagedRedis(_) => secrets.push(password(&stream.name)),
-        Broker::ExternalRedis(redis) => {
-            secrets.extend([&redis.username, &redis.password, &redis.ca].into_iter().flatten().cloned());
-        }
+        Broker::ExternalRedis(redis) => secrets.extend(redis.secrets().cloned()),
     }
     secrets.sort();
     secrets.dedup();

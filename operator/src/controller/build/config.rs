@@ -55,4 +55,14 @@ mod tests {
     fn external_redis_is_passed_on() {
         insta::assert_snapshot!(golden(&config(&fixtures::external())));
     }
+
+    #[test]
+    fn sentinels_are_passed_on() {
+        insta::assert_snapshot!(golden(&config(&fixtures::sentinels())));
+    }
+
+    #[test]
+    fn a_cluster_is_passed_on() {
+        insta::assert_snapshot!(golden(&config(&fixtures::cluster())));
+    }
 }

@@ -237,4 +237,11 @@ mod tests {
     fn external_with_secrets_and_a_pod_of_its_own() {
         insta::assert_snapshot!(golden(&deployment(&fixtures::external())));
     }
+
+    #[test]
+    fn with_the_secrets_of_servers_and_sentinels() {
+        insta::assert_snapshot!(golden(
+            &deployment(&fixtures::sentinels()).spec.unwrap().template.spec.unwrap().volumes
+        ));
+    }
 }

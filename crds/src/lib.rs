@@ -16,6 +16,7 @@ pub mod fleet;
 pub mod history;
 pub mod manifest;
 pub mod names;
+pub mod probe;
 pub mod rate_limits;
 pub mod status;
 mod stream;

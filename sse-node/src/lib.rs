@@ -37,6 +37,7 @@ use crate::{
         bounds::Bounds,
         guard::Guard,
         listen::{Room, listen},
+        probe::Probes,
         public::Public,
         publish::{
             Publish,
@@ -98,9 +99,10 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
     let hub = Hub::start(broker, &stream, metrics.clone());
     let hub = Arc::new(hub.map_err(ServeError::Shards)?);
     let guard = Guard::new(&stream.name, &secrets);
+    let finish = CancellationToken::new();
+    let probes = Probes::new(&stream, &secrets, metrics.clone(), finish.clone());
     let auth = Arc::new(Auth::new(&stream.auth, secrets, metrics.clone()));
     let current = Current::new(stream);
-    let finish = CancellationToken::new();
     let door = Door {
         current: current.clone(),
         hub: hub.clone(),
@@ -109,7 +111,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         metrics: metrics.clone(),
         finish: finish.clone(),
     };
-    let public = Public { door, node: name.and_then(|name| HeaderValue::from_str(&name).ok()), ids: 1.into() };
+    let public = Public { door, probes, node: name.and_then(|name| HeaderValue::from_str(&name).ok()), ids: 1.into() };
     let publish = Publish {
         current: current.clone(),
         hub: hub.clone(),

@@ -50,6 +50,7 @@ pub struct Inner {
     pub broker_up: IntGauge,
     pub broker_errors: IntCounter,
     pub taps: IntGauge,
+    pub probes: IntCounterVec,
 }
 
 /// Why a stream ended.
@@ -206,6 +207,7 @@ impl Metrics {
             broker_up: gauge("broker_up", "1 while the broker answers")?,
             broker_errors: counter("broker_errors_total", "Times that the broker did not answer as it should")?,
             taps: gauge("taps", "Taps that are being read")?,
+            probes: by("outcome", "probes_total", "Probes of the public path, by outcome")?,
             registry,
         }));
         // What has not happened yet is told as 0.
@@ -217,6 +219,9 @@ impl Metrics {
         metrics.http_refused.with_label_values(&["head_late"]).inc_by(0);
         for outcome in ["ok", "failed"] {
             metrics.jwks_fetches.with_label_values(&[outcome]).inc_by(0);
+        }
+        for outcome in ["answered", "refused", "busy"] {
+            metrics.probes.with_label_values(&[outcome]).inc_by(0);
         }
         for mode in [CompressionMode::Envelope, CompressionMode::Transport] {
             metrics.compressor(mode);

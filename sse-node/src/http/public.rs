@@ -25,6 +25,7 @@ use super::{
     first::Get,
     listen::{Handler, Handover},
     pipe::{pair, read_out},
+    probe::Probes,
     respond::{self, Response},
 };
 use crate::{
@@ -38,6 +39,7 @@ const PIPE: usize = 32 << 10;
 /// Answers subscribers.
 pub struct Public {
     pub door: Door,
+    pub probes: Probes,
     /// What this node is called, sent as `X-Sse-Node`.
     pub node: Option<HeaderValue>,
     /// Of the next connection.
@@ -84,6 +86,9 @@ impl Handler for Public {
             return Handover::Left(socket, None);
         }
         let ask = Ask { query: request.query, fields: request.fields(), peer };
+        if let Some(probed) = self.probes.answer(ask.fields, &stream) {
+            return Handover::Left(socket, Some(self.signed(probed, coded(stream.compression.mode, Fields::Raw(&[])))));
+        }
         let admitted = match self.door.admit(&ask, &stream).await {
             Ok(admitted) => admitted,
             Err(refused) => return Handover::Left(socket, Some(refused)),
@@ -151,6 +156,9 @@ impl Public {
     async fn subscribe(&self, request: &Request<Incoming>, peer: SocketAddr, stream: &Stream) -> Response {
         let query = request.uri().query().unwrap_or_default();
         let ask = Ask { query, fields: Fields::Map(request.headers()), peer };
+        if let Some(probed) = self.probes.answer(ask.fields, stream) {
+            return self.signed(probed, coded(stream.compression.mode, Fields::Raw(&[])));
+        }
         let admitted = match self.door.admit(&ask, stream).await {
             Ok(admitted) => admitted,
             Err(refused) => return refused,

@@ -15,6 +15,7 @@ export KUBECONFIG=$state/admin.kubeconfig
 . "$here/local/pki.sh"
 . "$here/local/control-plane.sh"
 . "$here/local/node.sh"
+. "$here/local/envoy-gateway.sh"
 
 provider_check() {
   local other="or set SSEFLEET_CONTEXT to a cluster that you have"
@@ -84,6 +85,7 @@ provider_env() {
   export_line SSEFLEET_INGRESS_CONTROLLER Traefik
   export_line SSEFLEET_INGRESS_ADDRESS "http://$ingress_ip"
   export_line SSEFLEET_SERVICES direct
+  if envoy_gateway_runs; then export_line SSEFLEET_ENVOY_ADDRESS "http://$envoy_ip"; fi
 }
 
 provider_status() {

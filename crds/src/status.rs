@@ -1,6 +1,6 @@
 //! `status`: what the operator last saw.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +32,36 @@ pub struct SseStreamStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish_url: Option<String>,
 
-    /// Ready, Progressing, Degraded, BrokerReady, Exposed: each says in its message what to do.
+    /// The probe by which StreamVerified came to what it says. While the next ones find the same, it is renewed once a
+    /// day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_probe: Option<LastProbe>,
+
+    /// Ready, Progressing, Degraded, BrokerReady, Exposed, StreamVerified: each says in its message what to do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// A subscription of the operator's own by the public path.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastProbe {
+    /// When it was.
+    pub time: Time,
+
+    /// What it found, in a word: Streaming, or the reason of StreamVerified.
+    pub result: String,
+
+    /// From the request until the head of the answer, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<i64>,
+
+    /// Between comments that were sent 100 ms apart, in milliseconds: the median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spacing_ms: Option<i64>,
+
+    /// How long a stream stayed open that had little to say, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_ms: Option<i64>,
 }

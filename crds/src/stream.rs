@@ -36,6 +36,7 @@ use crate::{
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas", description = "Nodes that are ready"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", description = "Where to subscribe"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1, description = "Why it is ready or not, in a word"),
+    printcolumn(name = "Verified", type_ = "string", json_path = ".status.conditions[?(@.type==\"StreamVerified\")].status", priority = 1, description = "Whether a probe saw the stream arrive as it should by the public path"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 50")
         .message("metadata.name becomes the name of Services: use at most 50 lower-case letters, digits and '-', beginning with a letter"),

@@ -44,6 +44,8 @@ pub struct Stream {
     pub broadcast_channel: Option<String>,
     pub confirm: Confirm,
     pub ingress: Option<exposure::Ingress>,
+    /// How the ways in are probed.
+    pub probe: exposure::Probe,
 }
 
 /// How a node that is to stop lets go of its connections.
@@ -246,6 +248,7 @@ impl TryFrom<&SseStream> for Stream {
                 .filter(|channel| !channel.is_empty()),
             confirm: spec.broker.redis.as_ref().map_or(Confirm::NONE, Confirm::from),
             ingress: spec.exposure.as_ref().and_then(|exposure| exposure.ingress.clone()),
+            probe: spec.exposure.as_ref().map(|exposure| exposure.probe.clone()).unwrap_or_default(),
         })
     }
 }

@@ -9,6 +9,7 @@ mod http;
 mod lease;
 mod metrics;
 mod nodes;
+pub mod probe;
 pub mod render;
 pub mod settings;
 mod watch;

@@ -5,6 +5,8 @@ use prometheus::{
     process_collector::ProcessCollector,
 };
 
+use crate::probe::Finding;
+
 /// The operator's metrics; a clone counts into the same.
 #[derive(Clone)]
 pub struct Metrics {
@@ -19,6 +21,10 @@ pub struct Metrics {
     pub seconds: Histogram,
     /// `ssefleet_operator_leader`: 1 while this replica reconciles.
     pub leader: IntGauge,
+    /// `ssefleet_operator_probes_total{result}`
+    probes: IntCounterVec,
+    /// `ssefleet_operator_probe_first_byte_seconds`
+    probe_first_byte: Histogram,
 }
 
 impl Metrics {
@@ -52,6 +58,23 @@ impl Metrics {
                 &registry,
                 IntGauge::with_opts(opts("leader", "1 while this replica reconciles, 0 while it stands by.")),
             )?,
+            probes: register(
+                &registry,
+                IntCounterVec::new(
+                    opts("probes_total", "Probes of streams by their public path, by result."),
+                    &["result"],
+                ),
+            )?,
+            probe_first_byte: register(
+                &registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "ssefleet_operator_probe_first_byte_seconds",
+                        "From a probe's request until the head of its answer, of those that were good.",
+                    )
+                    .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
+                ),
+            )?,
             registry,
         })
     }
@@ -59,6 +82,13 @@ impl Metrics {
     /// One write, counted before it is sent: a refused one has burdened the API server too.
     pub fn write(&self, kind: &str, verb: &str) {
         self.writes.with_label_values(&[kind, verb]).inc();
+    }
+
+    pub(crate) fn probed(&self, finding: &Finding) {
+        self.probes.with_label_values(&[finding.outcome.reason()]).inc();
+        if let Some(first_byte) = finding.measured.first_byte {
+            self.probe_first_byte.observe(first_byte.as_secs_f64());
+        }
     }
 
     /// In Prometheus' text format.

@@ -10,6 +10,7 @@ pub(super) const PROGRESSING: &str = "Progressing";
 pub(super) const DEGRADED: &str = "Degraded";
 pub(super) const BROKER_READY: &str = "BrokerReady";
 pub(super) const EXPOSED: &str = "Exposed";
+pub(super) const STREAM_VERIFIED: &str = "StreamVerified";
 
 /// What is to be said of one condition.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,13 +42,18 @@ pub(super) struct Conditions {
 impl Conditions {
     pub fn set(&mut self, type_: &str, verdict: Verdict) {
         let status = if verdict.holds { "True" } else { "False" };
+        self.put(type_, status, verdict.reason, verdict.message, self.generation);
+    }
+
+    /// One that may be Unknown, or of an earlier generation.
+    pub fn put(&mut self, type_: &str, status: &str, reason: &str, message: String, generation: Option<i64>) {
         let since = get(&self.list, type_).filter(|previous| previous.status == status);
         let condition = Condition {
             type_: type_.into(),
             status: status.into(),
-            reason: verdict.reason.into(),
-            message: verdict.message,
-            observed_generation: self.generation,
+            reason: reason.into(),
+            message,
+            observed_generation: generation,
             last_transition_time: since.map_or(Time(self.now), |previous| previous.last_transition_time.clone()),
         };
         match self.list.iter_mut().find(|previous| previous.type_ == type_) {

@@ -9,7 +9,7 @@ use ssefleet_crds::{SseStream, SseStreamStatus};
 
 use super::{
     Context,
-    conditions::{DEGRADED, READY, get, holds},
+    conditions::{DEGRADED, READY, STREAM_VERIFIED, get, holds},
 };
 
 /// What is worth an event between the status before and the one now.
@@ -21,6 +21,10 @@ fn transitions(before: &SseStreamStatus, now: &SseStreamStatus) -> Vec<(EventTyp
     let (was, is) = (get(&before.conditions, DEGRADED), get(&now.conditions, DEGRADED));
     let was = was.filter(|degraded| degraded.status == "True").map(|degraded| &degraded.reason);
     if let Some(is) = is.filter(|degraded| degraded.status == "True" && was != Some(&degraded.reason)) {
+        events.push((EventType::Warning, is.reason.clone(), is.message.clone()));
+    }
+    let (was, is) = (get(&before.conditions, STREAM_VERIFIED), get(&now.conditions, STREAM_VERIFIED));
+    if let Some(is) = is.filter(|is| is.status == "False" && was.is_none_or(|was| was.reason != is.reason)) {
         events.push((EventType::Warning, is.reason.clone(), is.message.clone()));
     }
     if let Some(ready) = get(&now.conditions, READY) {

@@ -6,7 +6,7 @@
 //!   the admission plugin `OwnerReferencesPermissionEnforcement` ask for it)
 //! - serviceaccounts, configmaps, services, apps deployments and statefulsets, policy poddisruptionbudgets,
 //!   networking.k8s.io ingresses: get, list, watch, create, patch, delete
-//! - secrets: get, create, delete (never list or watch)
+//! - secrets: get, create, delete (never list or watch); the probes read the admin token's and the certificates'
 //! - events.k8s.io events: create, patch
 //!
 //! In its own namespace: coordination.k8s.io leases: create; get, patch of `sse-operator`.
@@ -50,7 +50,7 @@ pub use self::{
     resolve::Observed,
     validate::{Error as ValidateError, Wanted, validate},
 };
-use crate::{NAME, http::Readiness, metrics::Metrics, settings::Settings, watch::Stores};
+use crate::{NAME, http::Readiness, metrics::Metrics, probe::Probes, settings::Settings, watch::Stores};
 
 /// How many streams are reconciled at a time: a restart shall not bury the API server.
 const CONCURRENCY: u16 = 8;
@@ -65,6 +65,7 @@ pub struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) memory: Memory,
     pub(crate) recorder: Recorder,
+    pub(crate) probes: Arc<Probes>,
 }
 
 /// Reconciles every stream until `shutdown`, and lets the reconciles under way end.
@@ -77,19 +78,33 @@ pub(crate) async fn run(
 ) {
     let (stores, controller) = Stores::new(&client, settings.watch_namespace.as_deref());
     let recorder = Recorder::new(client.clone(), Reporter { controller: NAME.into(), instance: None });
-    let cx = Arc::new(Context { client, settings, stores, metrics, memory: Memory::default(), recorder });
+    let (probes, news) = Probes::new(client.clone(), metrics.clone());
+    let probes = Arc::new(probes);
+    let cx = Arc::new(Context {
+        client,
+        settings,
+        stores,
+        metrics,
+        memory: Memory::default(),
+        recorder,
+        probes: probes.clone(),
+    });
     let filled = async {
         readiness.set(cx.stores.filled().await.is_ok());
         std::future::pending::<()>().await;
     };
     let reconciling = controller
+        .reconcile_on(news)
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, retry, cx.clone())
         .for_each(|result| {
             match result {
                 // The stream is gone, and the last of its children is about to be.
-                Err(controller::Error::ObjectNotFound(gone)) => cx.memory.forget(&gone),
+                Err(controller::Error::ObjectNotFound(gone)) => {
+                    cx.probes.forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
+                    cx.memory.forget(&gone);
+                }
                 Err(controller::Error::QueueError(error)) => tracing::warn!(%error, "a watch failed; trying again"),
                 Ok(_) | Err(_) => {} // a failed reconcile is told by `retry`
             }
@@ -98,6 +113,7 @@ pub(crate) async fn run(
     tokio::select! {
         () = reconciling => {}
         () = filled => {}
+        () = probes.run() => {}
     }
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 mod verdicts;
+mod verified;
+mod ways;
 
 use std::time::Duration;
 
@@ -18,7 +20,10 @@ use ssefleet_crds::{
     names::{self, Component},
 };
 
-use self::verdicts::{Nodes, broker, degraded, exposed, progressing, ready, secrets};
+use self::{
+    verdicts::{Nodes, broker, degraded, exposed, progressing, ready, secrets},
+    verified::Found,
+};
 use super::{
     Context,
     build::{Applied, Children},
@@ -58,7 +63,9 @@ pub(super) async fn update_status(
     cx: &Context,
 ) -> Result<Action, Error> {
     let before = cx.memory.current_status(stream);
-    let now = status(stream, &before, observed, wanted, applied, second(Timestamp::now()));
+    let found = verified::found(stream, cx);
+    let now = status(stream, &before, observed, wanted, applied, found.as_ref(), second(Timestamp::now()));
+    verified::probe(stream, wanted, applied, &now, cx);
     write(stream, &before, now, cx).await?;
     let look = match (observed.missing.is_empty(), wanted.secrets.is_empty()) {
         (false, _) => LOOK_FOR_MISSING,
@@ -108,6 +115,7 @@ fn status(
     observed: &Observed,
     wanted: &Wanted,
     applied: &Children<Applied>,
+    found: Option<&Found>,
     now: Timestamp,
 ) -> SseStreamStatus {
     let stream = &wanted.stream;
@@ -128,7 +136,9 @@ fn status(
     conditions.set(PROGRESSING, progressing);
     conditions.set(DEGRADED, degraded);
     conditions.set(BROKER_READY, broker);
+    let is_exposed = exposed.holds;
     conditions.set(EXPOSED, exposed);
+    let last_probe = verified::verified(stream, is_exposed, found, before.last_probe.as_ref(), &mut conditions);
     SseStreamStatus {
         observed_generation: generation,
         replicas: nodes.present,
@@ -139,6 +149,7 @@ fn status(
             None => format!("http://{}.{}.svc{}", names::node(&stream.name), stream.namespace, stream.path),
         }),
         publish_url: Some(format!("http://{}.{}.svc/publish", names::publish(&stream.name), stream.namespace)),
+        last_probe,
         conditions: conditions.list,
     }
 }

@@ -10,7 +10,10 @@ use k8s_openapi::api::{
 use ssefleet_crds::broker::SecretKey;
 
 use super::*;
-use crate::controller::{build::build, fixtures, resolve::Missing};
+use crate::{
+    controller::{build::build, conditions::STREAM_VERIFIED, fixtures, resolve::Missing},
+    probe::{Finding, Measured, Outcome},
+};
 
 /// A stream as the server might show it; the cases change it.
 struct World {
@@ -18,6 +21,8 @@ struct World {
     observed: Observed,
     children: Children<Applied>,
     before: SseStreamStatus,
+    found: Option<Found>,
+    now: Timestamp,
 }
 
 /// Two nodes with a managed Redis behind an Ingress, all of it well.
@@ -48,7 +53,14 @@ fn world(wanted: Wanted) -> World {
         ingress: built.ingress,
         state: PhantomData,
     };
-    World { wanted, observed: Observed::default(), children, before: SseStreamStatus::default() }
+    World {
+        wanted,
+        observed: Observed::default(),
+        children,
+        before: SseStreamStatus::default(),
+        found: None,
+        now: Timestamp::default(),
+    }
 }
 
 impl World {
@@ -69,7 +81,8 @@ impl World {
 
     fn status(&self) -> SseStreamStatus {
         let stream = fixtures::stream(fixtures::yaml("{}"));
-        status(&stream, &self.before, &self.observed, &self.wanted, &self.children, Timestamp::default())
+        let found = self.found.as_ref();
+        status(&stream, &self.before, &self.observed, &self.wanted, &self.children, found, self.now)
     }
 
     /// Type, status and reason of each condition, in the order in which they are written.
@@ -96,7 +109,8 @@ fn all_is_well() {
             "Progressing=False Complete",
             "Degraded=False AsExpected",
             "BrokerReady=True RedisReady",
-            "Exposed=True IngressReady"
+            "Exposed=True IngressReady",
+            "StreamVerified=Unknown Pending"
         ]
     );
     let status = world.status();
@@ -237,7 +251,10 @@ fn an_external_redis_is_ready_once_a_node_has_reached_it() {
     assert!(world.told()[3].contains("RedisNotReached"));
     assert!(world.message(BROKER_READY).contains("rediss://redis.example.com:6380/1"));
     world.nodes(3, 1, "ReplicaSetUpdated");
-    assert_eq!(world.told()[3..], ["BrokerReady=True RedisReached", "Exposed=False NotRequested"]);
+    assert_eq!(
+        world.told()[3..],
+        ["BrokerReady=True RedisReached", "Exposed=False NotRequested", "StreamVerified=Unknown NotRequested"]
+    );
 }
 
 #[test]
@@ -251,4 +268,52 @@ fn a_refusal_leaves_what_is_known_of_the_fleet() {
     assert_eq!(word(DEGRADED), Some(("True", "NameTaken")));
     assert_eq!(word(BROKER_READY), Some(("True", "RedisReady")));
     assert_eq!((now.ready_replicas, now.url), (before.ready_replicas, before.url));
+}
+
+fn found(outcome: Outcome, first_byte: u64) -> Option<Found> {
+    let first_byte = Some(Duration::from_millis(first_byte));
+    let measured = Measured { first_byte, ..Measured::default() };
+    Some((Finding { outcome, message: format!("{outcome:?} in {first_byte:?}"), measured }.into(), Some(1)))
+}
+
+#[test]
+fn what_probes_find_is_told_when_it_is_new_and_else_once_a_day() {
+    let mut world = well();
+    world.found = found(Outcome::Streaming, 5);
+    world.before = world.status();
+    let verified = |world: &World| get(&world.status().conditions, STREAM_VERIFIED).unwrap().clone();
+    assert_eq!((verified(&world).status.as_str(), verified(&world).reason.as_str()), ("True", "Streaming"));
+    assert_eq!(world.before.last_probe.as_ref().unwrap().first_byte_ms, Some(5));
+
+    world.found = found(Outcome::Streaming, 6);
+    world.now = Timestamp::from_second(86_399).unwrap();
+    assert_eq!(world.status(), world.before, "the same again is no news");
+    world.found = None;
+    assert_eq!(world.status(), world.before, "nor is a restart of the operator");
+    world.found = found(Outcome::Streaming, 6);
+    world.now = Timestamp::from_second(86_400).unwrap();
+    assert_eq!(world.status().last_probe.unwrap().first_byte_ms, Some(6));
+
+    world.found = found(Outcome::Buffered, 7);
+    assert_eq!((verified(&world).status.as_str(), verified(&world).reason.as_str()), ("False", "Buffered"));
+    assert_eq!(world.told()[0], "Ready=True AllReady", "it is told beside Ready, not in it");
+    world.found = found(Outcome::NotReached, 7);
+    assert_eq!((verified(&world).status.as_str(), verified(&world).reason.as_str()), ("Unknown", "NotReached"));
+}
+
+#[test]
+fn what_was_found_of_an_earlier_generation_is_told_as_that() {
+    let mut world = well();
+    world.found = found(Outcome::Streaming, 5).map(|(finding, _)| (finding, Some(0)));
+    let status = world.status();
+    assert_eq!(get(&status.conditions, STREAM_VERIFIED).unwrap().observed_generation, Some(0));
+}
+
+#[test]
+fn a_probe_can_be_switched_off() {
+    let mut world = well();
+    world.wanted.stream.probe.enabled = false;
+    world.found = found(Outcome::Buffered, 5);
+    assert_eq!(world.told()[5], "StreamVerified=Unknown Disabled");
+    assert_eq!(world.status().last_probe, None);
 }

@@ -19,3 +19,4 @@ mod refused;
 mod repair;
 mod resume;
 mod steady;
+mod verified;

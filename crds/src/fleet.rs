@@ -39,7 +39,7 @@ impl Default for Fleet {
 }
 
 /// How a node that is to stop lets go of its connections: it turns not ready, waits for its endpoint to
-/// leave the proxies, then closes streams at the declared rate, each with a longer `retry:`.
+/// leave the proxies, then closes streams at the declared rate, which all nodes share.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Drain {
@@ -48,8 +48,9 @@ pub struct Drain {
     #[x_kube(validation = Rule::new("duration(self) >= duration('5s') && duration(self) <= duration('1h')").message("drain.timeout must be from 5s to 1h, for example 60s"))]
     pub timeout: Duration,
 
-    /// How many connections a stopping node closes each second, so that the rest of the fleet is not met
-    /// by a wave of reconnects. What the timeout leaves no room for is closed at its end. Default 200.
+    /// How many connections are closed each second by all nodes that stop at the time together, so that the rest of
+    /// the fleet is not met by a wave of reconnects. What the timeout leaves no room for is closed at its end.
+    /// Default 200.
     #[serde(default = "default_rate")]
     #[schemars(range(min = 1, max = 100_000))]
     pub reconnects_per_second: u32,

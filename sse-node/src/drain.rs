@@ -1,8 +1,8 @@
 //! Letting go of connections at a declared rate when the node is to stop.
 //!
 //! At once the node is not ready. Proxies need a moment to hear of it, and until then whoever comes is served;
-//! then the node accepts no more, and ends its streams at the declared rate, so that those who come back do
-//! not come in a wave. At the deadline what is left is closed.
+//! then the node accepts no more, and ends its streams at the declared rate, which all nodes that drain share (`pace`),
+//! so that those who come back do not come in a wave. At the deadline what is left is closed.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -16,8 +16,8 @@ use tracing::{info, warn};
 
 use crate::{
     Stop,
-    fanout::hub::Hub,
     metrics::{Closed, Metrics},
+    pace::Pace,
 };
 
 /// Whether the node is to stop.
@@ -47,7 +47,7 @@ impl Drain {
         &self,
         why: Stop,
         declared: validated::Drain,
-        hub: &Hub,
+        pace: &Pace,
         metrics: &Metrics,
         conversations: &TaskTracker,
         finish: &CancellationToken,
@@ -68,7 +68,7 @@ impl Drain {
         };
         tokio::select! {
             () = empty => info!("all connections are closed"),
-            () = close_at(declared.reconnects_per_second, |count| hub.close_some(count, Closed::Drained)) => {}
+            () = pace.keep(declared.reconnects_per_second, |count| pace.hub.close_some(count, Closed::Drained)) => {}
             () = time::sleep_until(deadline) => {
                 warn!(left = metrics.connections.get(), "the drain timeout is over: what is left is closed at once");
             }
@@ -78,42 +78,8 @@ impl Drain {
 
 const TICK: Duration = Duration::from_millis(20);
 
-/// Closes so many a second, for ever.
-async fn close_at(per_second: u32, close: impl Fn(usize)) {
-    let mut ticks = time::interval(TICK);
-    let mut owed = 0.0;
-    loop {
-        ticks.tick().await;
-        owed += f64::from(per_second) * TICK.as_secs_f64();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
-        let now = owed as usize;
-        owed = owed.fract();
-        if now > 0 {
-            close(now);
-        }
-    }
-}
-
 /// How long proxies get to hear that a pod has left the endpoints. Nothing tells when they have; in practice
 /// it takes about a second.
 fn leave_the_proxies(drain_timeout: Duration) -> Duration {
     (drain_timeout / 10).min(Duration::from_secs(5))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn streams_close_at_the_declared_rate() {
-        for rate in [1, 49, 50, 51, 1000] {
-            let closed = Cell::new(0);
-            let closing = close_at(rate, |count| closed.set(closed.get() + count));
-            assert!(time::timeout(Duration::from_millis(10_010), closing).await.is_err());
-            let (closed, due) = (closed.get(), rate as usize * 10);
-            assert!(closed.abs_diff(due) <= 1 + due / 100, "{closed} at {rate} a second");
-        }
-    }
 }

@@ -16,6 +16,7 @@ pub mod health;
 pub mod http;
 pub mod limits;
 pub mod metrics;
+pub mod pace;
 pub mod publication;
 
 use std::{io, path::PathBuf, sync::Arc};
@@ -47,6 +48,7 @@ use crate::{
     },
     limits::Limits,
     metrics::{Closed, Metrics},
+    pace::Pace,
 };
 
 /// What a node serves.
@@ -120,11 +122,13 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         metrics: metrics.clone(),
         intake: Intake::new(Patience::until(finish.clone()), intake::MEMORY),
     };
+    let pace = Arc::new(Pace::new(hub.clone()));
     let admin = Admin {
         current: current.clone(),
         hub: hub.clone(),
         auth: auth.clone(),
         drain: drain.clone(),
+        pace: pace.clone(),
         metrics: metrics.clone(),
         guard,
         errors: 0.into(),
@@ -139,6 +143,10 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
     {
         let hub = hub.clone();
         tasks.spawn(async move { hub.age().await });
+    }
+    {
+        let pace = pace.clone();
+        tasks.spawn(async move { pace.present().await });
     }
     tasks.spawn(auth.clone().follow_keys(hub.clone()));
     tasks.spawn(auth.clone().follow_revocations(hub.clone()));
@@ -169,7 +177,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         why = stop => why,
         () = drain.asked() => Stop::Drained,
     };
-    drain.run(why, current.get().drain, &hub, &metrics, &conversations, &finish).await;
+    drain.run(why, current.get().drain, &pace, &metrics, &conversations, &finish).await;
     // What is left at the deadline is ended while it can still be told that these may come back uncounted.
     hub.close_all(Closed::Cut).await;
     limits.finish().await;

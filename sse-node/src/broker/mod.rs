@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod memory;
+pub mod pace;
 pub mod redis;
 pub mod retention;
 pub mod revocation;
@@ -16,7 +17,10 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 
 pub use self::retention::Retention;
-use self::revocation::{Found, Mark, Revocation};
+use self::{
+    pace::{Ask, Turn},
+    revocation::{Found, Mark, Revocation},
+};
 use crate::{
     event::{Event, NewEvent, Position},
     limits::counts::Counts,
@@ -51,6 +55,13 @@ pub trait Broker: Send + Sync {
     /// Messages of up to `max_bytes` that others send on a channel, for every connection and kept nowhere.
     /// None if this broker has no channels.
     fn broadcasts(&self, channel: &str, max_bytes: usize) -> Option<Box<dyn Broadcasts + '_>>;
+
+    /// When this node may let go of so many connections, so that all nodes of the stream together keep to one rate. As
+    /// here, a broker that has only one node lets it go on at once.
+    fn turn<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Turn, BrokerError>> {
+        let _ = ask;
+        Box::pin(async { Ok(Turn { after: Duration::ZERO, nodes: 1 }) })
+    }
 
     /// What counts for all nodes of the stream together. None if there is only one: it counts by itself.
     fn counts(&self) -> Option<Arc<dyn Counts>> {

@@ -31,6 +31,7 @@ use crate::{
         hub::Hub,
     },
     metrics::Metrics,
+    pace::Pace,
 };
 
 /// The most connections on one page, and how many there are if nothing is said.
@@ -42,6 +43,7 @@ pub struct Admin {
     pub hub: Arc<Hub>,
     pub auth: Arc<Auth>,
     pub drain: Arc<Drain>,
+    pub pace: Arc<Pace>,
     pub metrics: Metrics,
     pub guard: Guard,
     /// Errors since the start, by this listener's reckoning, for `/stats`.
@@ -135,6 +137,7 @@ impl Admin {
     fn stats(&self) -> Value {
         let mut stats = self.monitor();
         stats["position"] = json!(self.hub.head().map(|position| position.to_string()));
+        stats["nodes"] = self.pace.nodes().into();
         stats["draining"] = self.drain.has_begun().into();
         stats["configuration"] = self.current.report();
         stats

@@ -13,6 +13,7 @@ mod monitor;
 mod ndjson;
 mod nginx;
 mod outage;
+mod pace;
 mod probe;
 mod publish;
 mod reload;

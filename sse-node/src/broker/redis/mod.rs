@@ -10,6 +10,7 @@ mod broadcast;
 mod entry;
 mod follow;
 mod link;
+mod pace;
 mod revocations;
 mod trim;
 
@@ -30,6 +31,7 @@ use self::{broadcast::Listener, follow::Follower};
 use super::{
     Appended, Broadcasts, Broker, BrokerError, Extent, Once, Retention, Tail,
     clock::Clock,
+    pace::{Ask, Turn},
     revocation::{Found, Mark, Revocation},
 };
 use crate::{
@@ -143,6 +145,10 @@ impl Broker for Redis {
 
     fn broadcasts(&self, channel: &str, max_bytes: usize) -> Option<Box<dyn Broadcasts + '_>> {
         Some(Box::new(Listener::new(&self.address, channel, max_bytes)))
+    }
+
+    fn turn<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Turn, BrokerError>> {
+        Box::pin(self.take_turn(ask))
     }
 
     fn counts(&self) -> Option<Arc<dyn Counts>> {

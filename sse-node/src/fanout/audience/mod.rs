@@ -181,8 +181,11 @@ impl<S: Sink> Audience<S> {
                 State::Behind(behind) => behind.rest.is_empty(),
             };
             if between_frames && why != Closed::Stale {
-                let words =
-                    encode::farewell(jitter(Duration::from_millis(subscriber.retry.into())), why.to_the_client());
+                let retry = match why {
+                    Closed::Drained => PACED,
+                    _ => jitter(Duration::from_millis(subscriber.retry.into())),
+                };
+                let words = encode::farewell(retry, why.to_the_client());
                 subscriber.sink.end(&subscriber.body.end(&words));
             }
         }
@@ -258,6 +261,10 @@ impl<S: Sink> Audience<S> {
 fn key(slot: usize, generation: u32) -> Key {
     Key { slot: slot as u32, generation }
 }
+
+/// After so long those come back who are let go of at a pace. It is the same for all of them: so they come back as evenly
+/// as they went, which times by chance would spoil.
+const PACED: Duration = Duration::from_secs(1);
 
 /// Within ±50 %, so that those who lose their connections together do not come back together.
 pub fn jitter(time: Duration) -> Duration {

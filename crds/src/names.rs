@@ -58,18 +58,15 @@ impl Component {
     }
 }
 
+pub const COMPONENT: &str = "app.kubernetes.io/component";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const OPERATOR: &str = "sse-operator";
 
 /// The labels that select the pods of one component; they may never change on a live Deployment.
 pub fn selector(stream: &str, component: Component) -> BTreeMap<String, String> {
-    [
-        ("app.kubernetes.io/name", "ssefleet"),
-        ("app.kubernetes.io/instance", stream),
-        ("app.kubernetes.io/component", component.as_str()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .into()
+    [("app.kubernetes.io/name", "ssefleet"), ("app.kubernetes.io/instance", stream), (COMPONENT, component.as_str())]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// The labels of every child.

@@ -20,6 +20,16 @@ pub struct SseStreamStatus {
     #[serde(default)]
     pub ready_replicas: i32,
 
+    /// Connections that are open, on all nodes together; as of half a minute ago, or of up to five if it has hardly
+    /// changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<i64>,
+
+    /// Events that the stream's log has had, as old as `connections`. It begins anew when the log does: with another
+    /// broker, or one that lost its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_published: Option<i64>,
+
     /// The label selector of the nodes' pods, for the scale subresource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
@@ -37,7 +47,8 @@ pub struct SseStreamStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_probe: Option<LastProbe>,
 
-    /// Ready, Progressing, Degraded, BrokerReady, Exposed, StreamVerified: each says in its message what to do.
+    /// Ready, Progressing, Degraded, BrokerReady, Exposed, StreamVerified, and Paused while it is: each says in its
+    /// message what to do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

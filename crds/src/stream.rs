@@ -34,8 +34,13 @@ use crate::{
     ),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether subscribers are served as the spec says"),
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas", description = "Nodes that are ready"),
+    printcolumn(name = "Connections", type_ = "integer", json_path = ".status.connections", description = "Open connections, on all nodes together"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", description = "Where to subscribe"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1, description = "Why it is ready or not, in a word"),
+    printcolumn(name = "Rollout", type_ = "string", json_path = ".status.conditions[?(@.type==\"Progressing\")].reason", priority = 1, description = "Whether every node runs the current spec, in a word"),
+    printcolumn(name = "Broker", type_ = "string", json_path = ".status.conditions[?(@.type==\"BrokerReady\")].reason", priority = 1, description = "How the broker is, in a word"),
+    printcolumn(name = "Exposed", type_ = "string", json_path = ".status.conditions[?(@.type==\"Exposed\")].reason", priority = 1, description = "Whether it can be reached from outside, in a word"),
+    printcolumn(name = "Events", type_ = "integer", json_path = ".status.eventsPublished", priority = 1, description = "Events that the log has had"),
     printcolumn(name = "Verified", type_ = "string", json_path = ".status.conditions[?(@.type==\"StreamVerified\")].status", priority = 1, description = "Whether a probe saw the stream arrive as it should by the public path"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 50")

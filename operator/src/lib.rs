@@ -11,7 +11,9 @@ mod metrics;
 mod nodes;
 pub mod probe;
 pub mod render;
+mod secrets;
 pub mod settings;
+mod trigger;
 mod watch;
 
 use kube::Client;

@@ -18,8 +18,8 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource,
     runtime::{
-        Controller, PredicateConfig, WatchStreamExt, predicates,
-        reflector::{self, Store, store::WriterDropped},
+        Controller, Predicate, PredicateConfig, WatchStreamExt, predicates,
+        reflector::{self, ObjectRef, Store, store::WriterDropped},
         watcher,
     },
 };
@@ -50,11 +50,16 @@ macro_rules! stores {
 
         impl Stores {
             /// Starts nothing yet: the watches run as long as the controller does.
-            pub fn new(client: &Client, namespace: Option<&str>) -> (Self, Controller<SseStream>) {
+            pub fn new(
+                client: &Client,
+                namespace: Option<&str>,
+                triggers: impl Stream<Item = ObjectRef<SseStream>> + Send + 'static,
+            ) -> (Self, Controller<SseStream>) {
                 let (streams, changed) = watch(api::<SseStream>(client, namespace), watcher::Config::default());
-                // A new status is our own doing: only a new generation is news.
-                let changed = changed.predicate_filter(predicates::generation, PredicateConfig::default());
-                let mut controller = Controller::for_stream(changed, streams);
+                // A new status is our own doing: only a new generation is news, and an annotation, which may pause us.
+                let news = predicates::generation.combine(predicates::annotations);
+                let changed = changed.predicate_filter(news, PredicateConfig::default());
+                let mut controller = Controller::for_stream(changed, streams).reconcile_on(triggers);
                 let ours = watcher::Config::default().labels(&format!("{}={}", names::MANAGED_BY, names::OPERATOR));
                 $(
                     let ($field, changed) = watch(api::<$kind>(client, namespace), ours.clone());
@@ -88,7 +93,7 @@ stores! {
     ingresses: Ingress,
 }
 
-fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+pub fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {

@@ -11,6 +11,8 @@ pub(super) const DEGRADED: &str = "Degraded";
 pub(super) const BROKER_READY: &str = "BrokerReady";
 pub(super) const EXPOSED: &str = "Exposed";
 pub(super) const STREAM_VERIFIED: &str = "StreamVerified";
+/// There only while it holds.
+pub(super) const PAUSED: &str = "Paused";
 
 /// What is to be said of one condition.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +42,10 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    pub fn drop(&mut self, type_: &str) {
+        self.list.retain(|condition| condition.type_ != type_);
+    }
+
     pub fn set(&mut self, type_: &str, verdict: Verdict) {
         let status = if verdict.holds { "True" } else { "False" };
         self.put(type_, status, verdict.reason, verdict.message, self.generation);
@@ -61,6 +67,11 @@ impl Conditions {
             None => self.list.push(condition),
         }
     }
+}
+
+/// For which generation a condition was set, if it holds.
+pub(super) fn holds_for(conditions: &[Condition], type_: &str) -> Option<i64> {
+    get(conditions, type_).filter(|condition| condition.status == "True")?.observed_generation
 }
 
 pub(super) fn get<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {

@@ -41,6 +41,14 @@ impl Purpose {
         }
     }
 
+    /// The key that holds the credential itself.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::RedisPassword => PASSWORD,
+            Self::PublishToken | Self::AdminToken => names::TOKEN,
+        }
+    }
+
     /// What is to be done about a Secret without one of its keys.
     pub fn remedy(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use ssefleet_crds::{SseStream, SseStreamStatus};
 
 use super::{
     Context,
-    conditions::{DEGRADED, READY, STREAM_VERIFIED, get, holds},
+    conditions::{DEGRADED, PAUSED, READY, STREAM_VERIFIED, get, holds},
 };
 
 /// What is worth an event between the status before and the one now.
@@ -17,6 +17,13 @@ fn transitions(before: &SseStreamStatus, now: &SseStreamStatus) -> Vec<(EventTyp
     let mut events = Vec::new();
     if before.conditions.is_empty() {
         events.push((EventType::Normal, "Created".into(), "The fleet is being made".into()));
+    }
+    match (get(&before.conditions, PAUSED), get(&now.conditions, PAUSED)) {
+        (None, Some(paused)) => events.push((EventType::Normal, "Paused".into(), paused.message.clone())),
+        (Some(_), None) => {
+            events.push((EventType::Normal, "Resumed".into(), "The stream is looked after again".into()));
+        }
+        _ => {}
     }
     let (was, is) = (get(&before.conditions, DEGRADED), get(&now.conditions, DEGRADED));
     let was = was.filter(|degraded| degraded.status == "True").map(|degraded| &degraded.reason);
@@ -66,7 +73,7 @@ async fn publish(stream: &SseStream, type_: EventType, reason: String, note: Str
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::jiff::Timestamp;
+    use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 
     use super::*;
     use crate::controller::conditions::{Conditions, Verdict};
@@ -95,5 +102,10 @@ mod tests {
         );
         assert!(told(&status(false, Some("A")), &status(false, Some("A"))).is_empty());
         assert_eq!(told(&status(false, Some("A")), &status(false, Some("B"))), ["B"]);
+        let mut paused = status(true, None);
+        paused.conditions.push(Condition { type_: PAUSED.into(), ..paused.conditions[0].clone() });
+        assert_eq!(told(&status(true, None), &paused), ["Paused"]);
+        assert!(told(&paused, &paused).is_empty());
+        assert_eq!(told(&paused, &status(true, None)), ["Resumed"]);
     }
 }

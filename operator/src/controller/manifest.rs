@@ -7,7 +7,7 @@ use ssefleet_crds::{
     GROUP, SseStream, Stream,
     auth::Publish,
     broker::{self, Confirm, External},
-    edition::Edition,
+    edition::{self, Edition},
     names,
     validated::Broker,
 };
@@ -25,11 +25,13 @@ pub struct Manifest {
     pub edition: Edition,
 }
 
-/// `earlier` is the one that the nodes have now: a new generation that changes nothing for them leaves it as it is.
+/// `secrets` changes with what is in the Secrets that the nodes read. `earlier` is the one that the nodes have now: a new
+/// generation that changes nothing for them leaves it as it is.
 /// A `serde_json` error can't happen for these types; it is passed on all the same, not swallowed.
 pub(super) fn manifest(
     object: &SseStream,
     stream: &Stream,
+    secrets: Option<&str>,
     earlier: Option<&str>,
 ) -> Result<Manifest, Box<dyn std::error::Error>> {
     let mut spec = object.spec.clone();
@@ -61,12 +63,15 @@ pub(super) fn manifest(
         "metadata": metadata,
         "spec": spec,
     });
+    if let Some(secrets) = secrets {
+        document["metadata"]["annotations"] = json!({edition::SECRETS: secrets});
+    }
     let mut of = |generation: i64| {
         document["metadata"]["generation"] = generation.into();
         yaml(&document)
     };
     let newest = object.metadata.generation.unwrap_or(1);
-    let edition = |generation| Edition { generation: Some(generation), secrets: None };
+    let edition = |generation| Edition { generation: Some(generation), secrets: secrets.map(Into::into) };
     if let (Some(earlier), Some(generation)) = (earlier, earlier.and_then(generation))
         && of(generation)? == earlier
     {
@@ -100,7 +105,7 @@ fn yaml(document: &impl Serialize) -> Result<String, Box<dyn std::error::Error>>
 
 #[cfg(test)]
 mod tests {
-    use ssefleet_crds::{Stream, manifest, names};
+    use ssefleet_crds::{Stream, edition::Edition, manifest, names};
 
     use super::Manifest;
     use crate::controller::fixtures;
@@ -166,17 +171,21 @@ mod tests {
 
     #[test]
     fn the_generation_is_that_which_last_changed_what_nodes_read() {
-        let of = |generation, spec: &str, earlier: Option<&str>| {
+        let with = |generation, spec: &str, secrets, earlier: Option<&str>| {
             let mut object = fixtures::stream(fixtures::yaml(spec));
             object.metadata.generation = Some(generation);
-            super::manifest(&object, &Stream::try_from(&object).unwrap(), earlier).unwrap()
+            super::manifest(&object, &Stream::try_from(&object).unwrap(), secrets, earlier).unwrap()
         };
+        let of = |generation, spec, earlier| with(generation, spec, Some("5ec"), earlier);
         let first = of(1, "{}", None);
         let scaled = of(2, "fleet: {replicas: 7}", Some(&first.text));
         assert_eq!(scaled, first);
         let changed = of(3, "fleet: {replicas: 7}\nconnections: {maxPerPod: 7}", Some(&scaled.text));
         assert_eq!(changed.edition.generation, Some(3));
         assert_eq!(manifest::read(&changed.text).unwrap().metadata.generation, Some(3));
+        let rotated = with(4, "fleet: {replicas: 3}\nconnections: {maxPerPod: 7}", Some("5ed"), Some(&changed.text));
+        assert_eq!(rotated.edition, Edition { generation: Some(4), secrets: Some("5ed".into()) });
+        assert_eq!(Edition::from(&manifest::read(&rotated.text).unwrap()), rotated.edition);
         assert_eq!(of(4, "{}", Some(&changed.text)).edition.generation, Some(4));
         assert_eq!(of(5, "{}", Some("edited by hand")).edition.generation, Some(5));
     }

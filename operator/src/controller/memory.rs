@@ -56,7 +56,12 @@ impl Memory {
     pub fn current_status(&self, stream: &SseStream) -> SseStreamStatus {
         match self.0.lock().get(&key(stream)).and_then(|remembered| remembered.status.as_ref()) {
             Some((seen, written)) if *seen == stream.metadata.resource_version => written.clone(),
-            _ => stream.status.clone().unwrap_or_default(),
+            // The figures are written by another hand, see `nodes::figures`.
+            _ => SseStreamStatus {
+                connections: None,
+                events_published: None,
+                ..stream.status.clone().unwrap_or_default()
+            },
         }
     }
 
@@ -92,6 +97,7 @@ mod tests {
         memory.status_written(&stream, written.clone());
         assert_eq!(memory.current_status(&stream), written);
         stream.metadata.resource_version = Some("8".into());
+        stream.status = Some(SseStreamStatus { connections: Some(3), events_published: Some(4), ..Default::default() });
         assert_eq!(memory.current_status(&stream), SseStreamStatus::default());
     }
 

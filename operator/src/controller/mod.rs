@@ -6,6 +6,7 @@
 //!   the admission plugin `OwnerReferencesPermissionEnforcement` ask for it)
 //! - serviceaccounts, configmaps, services, apps deployments and statefulsets, policy poddisruptionbudgets,
 //!   networking.k8s.io ingresses: get, list, watch, create, patch, delete
+//! - pods: list, watch; patch (an annotation that prompts the kubelet)
 //! - secrets: get, create, delete (never list or watch); the probes read the admin token's and the certificates'
 //! - events.k8s.io events: create, patch
 //!
@@ -26,6 +27,7 @@ mod prune;
 mod resolve;
 mod status;
 mod validate;
+mod words;
 
 use std::{
     sync::Arc,
@@ -34,10 +36,12 @@ use std::{
 
 use futures_util::StreamExt;
 use kube::{
-    Client,
+    Client, ResourceExt,
+    core::DynamicObject,
     runtime::{
         controller::{self, Action},
         events::{Recorder, Reporter},
+        reflector::ObjectRef,
     },
 };
 use ssefleet_crds::SseStream;
@@ -50,12 +54,25 @@ pub use self::{
     resolve::Observed,
     validate::{Error as ValidateError, Wanted, validate},
 };
-use crate::{NAME, http::Readiness, metrics::Metrics, probe::Probes, settings::Settings, watch::Stores};
+use crate::{
+    NAME,
+    http::Readiness,
+    metrics::Metrics,
+    nodes::{self, Nodes, Pods},
+    probe::Probes,
+    secrets::{self, Secrets},
+    settings::Settings,
+    trigger::Trigger,
+    watch::{self, Stores},
+};
 
 /// How many streams are reconciled at a time: a restart shall not bury the API server.
 const CONCURRENCY: u16 = 8;
 /// A rollout changes a Deployment's status many times a second; one look at the last is enough.
 const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// The annotation of a stream that is left as it is while it says `"true"`.
+const PAUSED: &str = "ssefleet.dev/paused";
 
 /// What every reconcile needs.
 pub struct Context {
@@ -64,6 +81,10 @@ pub struct Context {
     pub(crate) stores: Stores,
     pub(crate) metrics: Metrics,
     pub(crate) memory: Memory,
+    pub(crate) nodes: Nodes,
+    pub(crate) pods: Pods,
+    pub(crate) secrets: Secrets,
+    pub(crate) trigger: Trigger,
     pub(crate) recorder: Recorder,
     pub(crate) probes: Arc<Probes>,
 }
@@ -76,7 +97,9 @@ pub(crate) async fn run(
     readiness: Readiness,
     shutdown: CancellationToken,
 ) {
-    let (stores, controller) = Stores::new(&client, settings.watch_namespace.as_deref());
+    let (trigger, triggers) = Trigger::new();
+    let (stores, controller) = Stores::new(&client, settings.watch_namespace.as_deref(), triggers);
+    let (pods, watching_pods) = Pods::watch(watch::api(&client, settings.watch_namespace.as_deref()));
     let recorder = Recorder::new(client.clone(), Reporter { controller: NAME.into(), instance: None });
     let (probes, news) = Probes::new(client.clone(), metrics.clone());
     let probes = Arc::new(probes);
@@ -86,11 +109,15 @@ pub(crate) async fn run(
         stores,
         metrics,
         memory: Memory::default(),
+        nodes: Nodes::default(),
+        pods,
+        secrets: Secrets::default(),
+        trigger,
         recorder,
         probes: probes.clone(),
     });
     let filled = async {
-        readiness.set(cx.stores.filled().await.is_ok());
+        readiness.set(cx.filled().await.is_ok());
         std::future::pending::<()>().await;
     };
     let reconciling = controller
@@ -101,10 +128,7 @@ pub(crate) async fn run(
         .for_each(|result| {
             match result {
                 // The stream is gone, and the last of its children is about to be.
-                Err(controller::Error::ObjectNotFound(gone)) => {
-                    cx.probes.forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
-                    cx.memory.forget(&gone);
-                }
+                Err(controller::Error::ObjectNotFound(gone)) => cx.forget(&gone),
                 Err(controller::Error::QueueError(error)) => tracing::warn!(%error, "a watch failed; trying again"),
                 Ok(_) | Err(_) => {} // a failed reconcile is told by `retry`
             }
@@ -114,6 +138,24 @@ pub(crate) async fn run(
         () = reconciling => {}
         () = filled => {}
         () = probes.run() => {}
+        () = watching_pods => {}
+        () = nodes::run(&cx) => {}
+        () = secrets::look(&cx.secrets, &cx.client, &cx.trigger) => {}
+    }
+}
+
+impl Context {
+    async fn filled(&self) -> Result<(), Error> {
+        self.stores.filled().await.map_err(|_| Error::Stopping)?;
+        self.pods.filled().await.map_err(|_| Error::Stopping)
+    }
+
+    fn forget(&self, gone: &ObjectRef<DynamicObject>) {
+        self.memory.forget(gone);
+        self.probes.forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
+        let stream = ObjectRef::new(&gone.name).within(gone.namespace.as_deref().unwrap_or_default());
+        self.nodes.forget(&stream);
+        self.secrets.forget(&stream);
     }
 }
 
@@ -123,6 +165,9 @@ async fn reconcile(stream: Arc<SseStream>, cx: Arc<Context>) -> Result<Action, E
         return Ok(Action::await_change()); // its children go with it, by their owner references
     }
     let started = Instant::now();
+    if is_paused(&stream) {
+        return Ok(status::tell_paused(&stream, &cx).await?);
+    }
     let result = Box::pin(pipeline(&stream, &cx)).await;
     cx.metrics.seconds.observe(started.elapsed().as_secs_f64());
     cx.metrics.reconciles.with_label_values(&[if result.is_ok() { "ok" } else { "error" }]).inc();
@@ -134,12 +179,18 @@ async fn reconcile(stream: Arc<SseStream>, cx: Arc<Context>) -> Result<Action, E
 }
 
 async fn pipeline(stream: &SseStream, cx: &Context) -> Result<Action, Error> {
-    cx.stores.filled().await.map_err(|_| Error::Stopping)?;
+    cx.filled().await?;
     let observed = resolve(stream, cx).await?; // reads: the Secrets that the stream refers to
     let wanted = validate(stream, &observed, &cx.settings)?; // parsed once; has no invalid state
     let applied = Box::pin(apply(build(&wanted), stream, cx)).await?; // writes only what differs
     prune(stream, &wanted, &applied, cx).await?; // ours, and no longer wanted
+    cx.nodes.expect(stream, &wanted.manifest.edition); // what the nodes are to run from now on
     Ok(update_status(stream, &observed, &wanted, &applied, cx).await?) // writes only what changed; says when to look again
+}
+
+/// Whether someone wants the operator to keep its hands off the stream for a while.
+pub(crate) fn is_paused(stream: &SseStream) -> bool {
+    stream.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
 /// A failed reconcile is tried again, later each time: for this stream only.

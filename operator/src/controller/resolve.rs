@@ -8,7 +8,6 @@ use kube::{Api, ResourceExt};
 use ssefleet_crds::{
     SseStream,
     broker::{External, SecretKey},
-    names,
 };
 
 use super::{
@@ -17,8 +16,12 @@ use super::{
     build,
     credential::{Credential, Purpose, value},
     error::{Blocked, refusal},
+    words::Words,
 };
-use crate::nodes::Token;
+use crate::{
+    nodes::Token,
+    secrets::{Lane, Seen},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -70,6 +73,8 @@ pub struct Observed {
     pub admin: Option<Token>,
     /// The manifest that the nodes have now.
     pub manifest: Option<String>,
+    /// Changes with what is in the Secrets that the nodes read.
+    pub secrets: Option<String>,
     /// Secrets or keys that are not there.
     pub missing: Vec<Missing>,
 }
@@ -93,27 +98,50 @@ impl Missing {
 
 pub(super) async fn resolve(stream: &SseStream, cx: &Context) -> Result<Observed, Error> {
     let api = Api::<Secret>::namespaced(cx.client.clone(), stream.metadata.namespace.as_deref().unwrap_or("default"));
-    let redis = stream.spec.broker.redis.as_ref();
-    let mut observed = Observed { manifest: build::present(stream, &cx.stores), ..Observed::default() };
-    if redis.is_some_and(|redis| redis.managed.is_some()) {
-        observed.password = Some(credential(Purpose::RedisPassword, stream, &api).await?);
+    let mut reading = Reading { api, seen: Vec::new(), words: Words::default() };
+    let observed = observe(stream, &mut reading).await;
+    // Also after a failure: a Secret that comes, or is put right, ends it.
+    cx.secrets.saw(stream, reading.seen);
+    observed.map(|observed| Observed { manifest: build::present(stream, &cx.stores), ..observed })
+}
+
+/// What was read of Secrets so far.
+struct Reading {
+    api: Api<Secret>,
+    seen: Vec<Seen>,
+    words: Words,
+}
+
+impl Reading {
+    async fn read(&mut self, lane: Lane, name: &str) -> Result<Option<Secret>, Error> {
+        let found = self.api.get_opt(name).await;
+        let version = found.as_ref().ok().and_then(Option::as_ref).and_then(ResourceExt::resource_version);
+        self.seen.push(Seen { lane, name: name.to_owned(), version });
+        found.map_err(|source| Error::Read { name: name.to_owned(), source })
+    }
+}
+
+async fn observe(stream: &SseStream, reading: &mut Reading) -> Result<Observed, Error> {
+    let mut observed = Observed::default();
+    let (admin_token, admin) = credential(Purpose::AdminToken, stream, reading).await?;
+    (observed.admin_token, observed.admin) = (Some(admin_token), admin);
+    if stream.spec.broker.redis.as_ref().is_some_and(|redis| redis.managed.is_some()) {
+        observed.password = Some(credential(Purpose::RedisPassword, stream, reading).await?.0);
     }
     if stream.spec.auth.publish.is_none() {
-        observed.publish_token = Some(credential(Purpose::PublishToken, stream, &api).await?);
+        observed.publish_token = Some(credential(Purpose::PublishToken, stream, reading).await?.0);
     }
-    let admin = own(Purpose::AdminToken, stream, &api).await?;
-    observed.admin = admin.as_ref().and_then(|secret| value(secret, names::TOKEN)).and_then(Token::first_of);
-    observed.admin_token =
-        Some(Credential::of(Purpose::AdminToken, &names::admin(&stream.name_any()), admin.as_ref())?);
     let mut read_last: Option<(&str, Option<Secret>)> = None;
     for (wanted, field) in &referred(stream) {
         let found = match read_last.take() {
             Some((name, found)) if name == wanted.name => found,
-            _ => read(&api, &wanted.name).await?,
+            _ => reading.read(Lane::Named, &wanted.name).await?,
         };
         observed.missing.extend(missing(field, wanted, found.as_ref()));
+        reading.words.add(&wanted.name, &wanted.key, found.as_ref().and_then(|secret| value(secret, &wanted.key)));
         read_last = Some((&wanted.name, found));
     }
+    observed.secrets = Some(reading.words.digest());
     Ok(observed)
 }
 
@@ -130,22 +158,21 @@ fn referred(stream: &SseStream) -> BTreeMap<&SecretKey, String> {
     referred
 }
 
-async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, Error> {
-    api.get_opt(name).await.map_err(|source| Error::Read { name: name.to_owned(), source })
-}
-
-async fn credential(purpose: Purpose, stream: &SseStream, api: &Api<Secret>) -> Result<Credential, Error> {
-    let found = own(purpose, stream, api).await?;
-    Credential::of(purpose, &purpose.secret(&stream.name_any()), found.as_ref())
-}
-
-/// A Secret of the operator's own, if there is one already.
-async fn own(purpose: Purpose, stream: &SseStream, api: &Api<Secret>) -> Result<Option<Secret>, Error> {
+/// One of the operator's own making; and, if it is there already, as the nodes are shown it.
+async fn credential(
+    purpose: Purpose,
+    stream: &SseStream,
+    reading: &mut Reading,
+) -> Result<(Credential, Option<Token>), Error> {
     let name = purpose.secret(&stream.name_any());
-    match read(api, &name).await? {
-        Some(secret) if is_leftover(&secret, stream) => Err(Error::Leftover { name }),
-        found => Ok(found),
+    let found = reading.read(Lane::Own, &name).await?;
+    if found.as_ref().is_some_and(|secret| is_leftover(secret, stream)) {
+        return Err(Error::Leftover { name });
     }
+    let credential = Credential::of(purpose, &name, found.as_ref())?;
+    let there = found.as_ref().and_then(|secret| value(secret, purpose.key()));
+    reading.words.add(&name, purpose.key(), there.or(credential.made().map(str::as_bytes)));
+    Ok((credential, there.and_then(Token::first_of)))
 }
 
 fn missing(field: &str, wanted: &SecretKey, found: Option<&Secret>) -> Option<Missing> {

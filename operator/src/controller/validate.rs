@@ -69,8 +69,8 @@ pub struct Redis {
 
 pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) -> Result<Wanted, Error> {
     let stream = Stream::try_from(object)?;
-    let manifest =
-        manifest(object, &stream, observed.manifest.as_deref()).map_err(|error| Error::Manifest(error.to_string()))?;
+    let manifest = manifest(object, &stream, observed.secrets.as_deref(), observed.manifest.as_deref())
+        .map_err(|error| Error::Manifest(error.to_string()))?;
     let redis = match (&stream.broker, &observed.password) {
         (Broker::ManagedRedis(spec), Some(password)) => Some(Redis { spec: spec.clone(), password: password.clone() }),
         _ => None,

@@ -112,14 +112,12 @@ async fn exchange(socket: TcpStream, request: Request<Full<Bytes>>) -> Result<By
     };
     tokio::pin!(asking, connection);
     // The connection is driven only as long as its one answer is awaited, and dropped with it.
-    loop {
-        tokio::select! {
-            biased;
-            answer = &mut asking => return answer,
-            ended = &mut connection => {
-                ended.map_err(odd)?;
-                return asking.await;
-            }
+    tokio::select! {
+        biased;
+        answer = &mut asking => answer,
+        ended = &mut connection => {
+            ended.map_err(odd)?;
+            asking.await
         }
     }
 }

@@ -12,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::controller::Action,
+    runtime::{controller::Action, reflector::ObjectRef},
 };
 use serde_json::json;
 use ssefleet_crds::{
@@ -27,18 +27,15 @@ use self::{
 use super::{
     Context,
     build::{Applied, Children},
-    conditions::{BROKER_READY, Conditions, DEGRADED, EXPOSED, PROGRESSING, READY, Verdict, get},
+    conditions::{BROKER_READY, Conditions, DEGRADED, EXPOSED, PAUSED, PROGRESSING, READY, Verdict, get, holds_for},
     error::{self, Blocked},
     events,
     resolve::Observed,
     validate::Wanted,
 };
-use crate::NAME;
+use crate::{NAME, nodes::Progress};
 
-/// Secrets are not watched, so they are looked at from time to time: often while one is missing.
-const LOOK_FOR_MISSING: Duration = Duration::from_secs(30);
-const LOOK_AT_SECRETS: Duration = Duration::from_mins(1);
-/// Everything else is watched; this only bounds what a lost watch event can cost.
+/// All that a stream depends on is watched, or looked at by someone else (`secrets`, `nodes`); this only bounds what a lost watch event can cost.
 const LOOK_ANYWAY: Duration = Duration::from_mins(10);
 
 #[derive(Debug, thiserror::Error)]
@@ -63,16 +60,20 @@ pub(super) async fn update_status(
     cx: &Context,
 ) -> Result<Action, Error> {
     let before = cx.memory.current_status(stream);
+    let progress = cx.nodes.progress(stream, cx.pods.of(&ObjectRef::from_obj(stream)));
     let found = verified::found(stream, cx);
-    let now = status(stream, &before, observed, wanted, applied, found.as_ref(), second(Timestamp::now()));
+    let now = status(stream, &before, observed, wanted, applied, &progress, found.as_ref(), second(Timestamp::now()));
     verified::probe(stream, wanted, applied, &now, cx);
     write(stream, &before, now, cx).await?;
-    let look = match (observed.missing.is_empty(), wanted.secrets.is_empty()) {
-        (false, _) => LOOK_FOR_MISSING,
-        (true, false) => LOOK_AT_SECRETS,
-        (true, true) => LOOK_ANYWAY,
-    };
-    Ok(Action::requeue(look.mul_f64(0.9 + 0.2 * fastrand::f64())))
+    Ok(Action::requeue(LOOK_ANYWAY.mul_f64(0.9 + 0.2 * fastrand::f64())))
+}
+
+/// Tells that nothing is done for now. What is known of the fleet, and of which generation, stays as it was.
+pub(super) async fn tell_paused(stream: &SseStream, cx: &Context) -> Result<Action, Error> {
+    let before = cx.memory.current_status(stream);
+    let now = paused_status(stream, &before, second(Timestamp::now()));
+    write(stream, &before, now, cx).await?;
+    Ok(Action::await_change())
 }
 
 /// Tells of a failed reconcile, if someone has to act. What is known of the fleet stays as it was.
@@ -115,6 +116,7 @@ fn status(
     observed: &Observed,
     wanted: &Wanted,
     applied: &Children<Applied>,
+    progress: &Progress,
     found: Option<&Found>,
     now: Timestamp,
 ) -> SseStreamStatus {
@@ -127,12 +129,18 @@ fn status(
     // A rollout is over when it has been over once for this generation: nodes that fail later are lost, not rolling.
     let settled = get(&before.conditions, PROGRESSING)
         .is_some_and(|before| before.status == "False" && before.observed_generation == generation);
-    let progressing = progressing(&nodes, &broker, settled);
-    let degraded = degraded(&nodes, &broker, secrets.as_ref(), progressing.holds);
+    let progressing = progressing(&nodes, progress, &broker, settled);
+    let degraded = degraded(&nodes, progress, &broker, secrets.as_ref(), progressing.holds);
     let ready = ready(&nodes, &broker, secrets.as_ref(), stream.ingress.is_some().then_some(&exposed));
 
     let mut conditions = Conditions { list: before.conditions.clone(), generation, now };
+    conditions.drop(PAUSED);
+    // While nodes still take over a new generation they serve as ever, by the one before: which is what Ready is true of.
+    if let (true, false, Some(earlier)) = (ready.holds, progress.is_over(), holds_for(&before.conditions, READY)) {
+        conditions.generation = Some(earlier);
+    }
     conditions.set(READY, ready);
+    conditions.generation = generation;
     conditions.set(PROGRESSING, progressing);
     conditions.set(DEGRADED, degraded);
     conditions.set(BROKER_READY, broker);
@@ -151,7 +159,22 @@ fn status(
         publish_url: Some(format!("http://{}.{}.svc/publish", names::publish(&stream.name), stream.namespace)),
         last_probe,
         conditions: conditions.list,
+        // Written by another hand, see `nodes::figures`.
+        connections: None,
+        events_published: None,
     }
+}
+
+fn paused_status(object: &SseStream, before: &SseStreamStatus, now: Timestamp) -> SseStreamStatus {
+    let generation = object.metadata.generation;
+    let mut conditions = Conditions { list: before.conditions.clone(), generation, now };
+    let message = format!(
+        "Nothing is applied or repaired while the annotation {annotation} is \"true\": kubectl annotate sse {} {annotation}-",
+        object.name_any(),
+        annotation = super::PAUSED,
+    );
+    conditions.set(PAUSED, Verdict::yes("Annotated", message));
+    SseStreamStatus { conditions: conditions.list, ..before.clone() }
 }
 
 fn blocked_status(object: &SseStream, before: &SseStreamStatus, blocked: &Blocked, now: Timestamp) -> SseStreamStatus {

@@ -20,6 +20,7 @@ struct World {
     wanted: Wanted,
     observed: Observed,
     children: Children<Applied>,
+    progress: Progress,
     before: SseStreamStatus,
     found: Option<Found>,
     now: Timestamp,
@@ -57,6 +58,7 @@ fn world(wanted: Wanted) -> World {
         wanted,
         observed: Observed::default(),
         children,
+        progress: Progress::default(),
         before: SseStreamStatus::default(),
         found: None,
         now: Timestamp::default(),
@@ -82,7 +84,7 @@ impl World {
     fn status(&self) -> SseStreamStatus {
         let stream = fixtures::stream(fixtures::yaml("{}"));
         let found = self.found.as_ref();
-        status(&stream, &self.before, &self.observed, &self.wanted, &self.children, found, self.now)
+        status(&stream, &self.before, &self.observed, &self.wanted, &self.children, &self.progress, found, self.now)
     }
 
     /// Type, status and reason of each condition, in the order in which they are written.
@@ -157,6 +159,57 @@ fn a_node_not_yet_ready_after_scaling_out_is_progress() {
     }
     world.nodes(2, 1, "NewReplicaSetAvailable");
     assert_eq!(world.told()[1..3], ["Progressing=True WaitingForNodes", "Degraded=False AsExpected"]);
+}
+
+#[test]
+fn a_new_spec_is_progress_until_every_node_runs_it_and_ready_speaks_of_the_one_before() {
+    let mut world = well();
+    world.before = world.status();
+    for condition in &mut world.before.conditions {
+        condition.observed_generation = Some(0);
+    }
+    world.progress = Progress { nodes: 2, behind: vec!["quotes-a".into()], ..Progress::default() };
+    let status = world.status();
+    let told = |type_| get(&status.conditions, type_).unwrap();
+    assert_eq!((told(READY).status.as_str(), told(READY).observed_generation), ("True", Some(0)));
+    assert_eq!((told(PROGRESSING).reason.as_str(), told(PROGRESSING).observed_generation), ("Reconfiguring", Some(1)));
+    assert_eq!(told(PROGRESSING).message, "1 of 2 nodes run the current spec; quotes-a not yet");
+    assert_eq!((told(DEGRADED).reason.as_str(), status.observed_generation), ("AsExpected", Some(1)));
+    world.progress = Progress { nodes: 2, ..Progress::default() };
+    assert_eq!(world.told()[..2], ["Ready=True AllReady", "Progressing=False Complete"]);
+}
+
+#[test]
+fn a_node_that_does_not_answer_blocks_nothing_and_is_told_of() {
+    let mut world = well();
+    world.progress = Progress { nodes: 2, silent: vec!["quotes-a".into(), "quotes-b".into()], ..Progress::default() };
+    assert_eq!(world.told()[..2], ["Ready=True AllReady", "Progressing=False Complete"]);
+    let message = world.message(PROGRESSING);
+    assert!(message.contains("quotes-a and 1 more does not tell the operator on port 9090"), "{message}");
+}
+
+#[test]
+fn a_spec_that_a_node_refuses_degrades() {
+    let mut world = well();
+    let refused = vec![("quotes-a".to_owned(), "spec.new: unknown field".to_owned())];
+    world.progress = Progress { nodes: 2, refused, ..Progress::default() };
+    assert_eq!(world.told()[1..3], ["Progressing=False Stuck", "Degraded=True SpecRefused"]);
+    assert!(world.message(DEGRADED).contains("quotes-a can't use the current spec"), "{}", world.message(DEGRADED));
+}
+
+#[test]
+fn a_stream_that_is_paused_says_so_until_it_is_looked_after_again() {
+    let mut world = well();
+    let mut stream = fixtures::stream(fixtures::yaml("{}"));
+    stream.metadata.generation = Some(2);
+    let paused = paused_status(&stream, &world.status(), Timestamp::default());
+    let condition = get(&paused.conditions, PAUSED).unwrap();
+    assert_eq!((condition.status.as_str(), condition.observed_generation), ("True", Some(2)));
+    assert!(condition.message.contains("kubectl annotate sse quotes ssefleet.dev/paused-"), "{}", condition.message);
+    assert_eq!(paused.observed_generation, Some(1), "the new spec has not been looked at");
+    assert_eq!(paused_status(&stream, &paused, Timestamp::default()), paused);
+    world.before = paused;
+    assert!(get(&world.status().conditions, PAUSED).is_none());
 }
 
 #[test]

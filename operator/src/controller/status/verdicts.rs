@@ -11,7 +11,10 @@ use ssefleet_crds::{
     validated::Broker,
 };
 
-use crate::controller::{Wanted, conditions::Verdict, resolve::Missing};
+use crate::{
+    controller::{Wanted, conditions::Verdict, resolve::Missing},
+    nodes::{ADMIN_PORT, Progress, name as node_names},
+};
 
 /// The reason of every condition that waits for a Secret of the user's.
 const SECRET_MISSING: &str = "SecretMissing";
@@ -140,10 +143,21 @@ pub(super) fn exposed(wanted: Option<&exposure::Ingress>, ingress: Option<&Ingre
     (Verdict::yes("IngressReady", message), Some(format!("{scheme}://{host}")))
 }
 
-pub(super) fn progressing(nodes: &Nodes, broker: &Verdict, settled: bool) -> Verdict {
+pub(super) fn progressing(nodes: &Nodes, progress: &Progress, broker: &Verdict, settled: bool) -> Verdict {
     let Nodes { wanted, updated, ready, .. } = nodes;
-    if nodes.failure.is_some() {
+    let Progress { nodes: serving, behind, refused, silent } = progress;
+    if nodes.failure.is_some() || !nodes.rolling && !refused.is_empty() {
         Verdict::no("Stuck", "The rollout does not go on; see Degraded")
+    } else if nodes.complete() && !behind.is_empty() {
+        let current = serving.saturating_sub(behind.len());
+        let message = format!("{current} of {serving} nodes run the current spec; {} not yet", node_names(behind));
+        Verdict::yes("Reconfiguring", message)
+    } else if nodes.complete() && !silent.is_empty() {
+        let message = format!(
+            "Every node is of the current template; but {} does not tell the operator on port {ADMIN_PORT} what it runs. Let the operator's pods through to that port (NetworkPolicy), and see that spec.fleet.pod.image is as new as the operator",
+            node_names(silent)
+        );
+        Verdict::no("Complete", message)
     } else if nodes.complete() {
         Verdict::no("Complete", "Every node runs the current spec")
     } else if nodes.rolling {
@@ -157,12 +171,23 @@ pub(super) fn progressing(nodes: &Nodes, broker: &Verdict, settled: bool) -> Ver
     }
 }
 
-pub(super) fn degraded(nodes: &Nodes, broker: &Verdict, secrets: Option<&Verdict>, progressing: bool) -> Verdict {
+pub(super) fn degraded(
+    nodes: &Nodes,
+    progress: &Progress,
+    broker: &Verdict,
+    secrets: Option<&Verdict>,
+    progressing: bool,
+) -> Verdict {
     let Nodes { name, wanted, ready, .. } = nodes;
     if let Some(failure) = &nodes.failure {
         Verdict::yes("RolloutStuck", format!("{failure} See kubectl describe deployment {name}, and its pods"))
     } else if let Some(missing) = secrets.or(Some(broker)).filter(|verdict| verdict.reason == SECRET_MISSING) {
         Verdict::yes(missing.reason, missing.message.clone())
+    } else if let Some((pod, error)) = progress.refused.first().filter(|_| !nodes.rolling) {
+        let message = format!(
+            "{pod} can't use the current spec and goes on with the one before: {error}. Is spec.fleet.pod.image as new as the operator?"
+        );
+        Verdict::yes("SpecRefused", message)
     } else if progressing {
         Verdict::no("AsExpected", "A rollout is under way")
     } else if !broker.holds {

@@ -1,0 +1,79 @@
+//! The pods of nodes, as a watch of their own tells of them: only what is needed of each is kept, which is little. A pod's
+//! change triggers nothing; what matters of it shows in its Deployment, or when the node is asked next.
+
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use kube::{
+    Api, ResourceExt,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, ObjectRef, Store, store::WriterDropped},
+        watcher,
+    },
+};
+use ssefleet_crds::{
+    SseStream,
+    names::{self, Component},
+};
+
+use super::report::Report;
+
+/// The pods of all streams' nodes.
+pub struct Pods(Store<Pod>);
+
+impl Pods {
+    /// And what must run for them to be known.
+    pub fn watch(api: Api<Pod>) -> (Self, impl Future<Output = ()> + Send) {
+        let (store, writer) = reflector::store();
+        let component = names::COMPONENT;
+        let of_nodes = format!("{}={},{component}={}", names::MANAGED_BY, names::OPERATOR, Component::Node.as_str());
+        let seen =
+            watcher(api, watcher::Config::default().labels(&of_nodes)).default_backoff().modify(trim).reflect(writer);
+        let watching = seen.for_each(|seen| {
+            if let Err(error) = seen {
+                tracing::warn!(%error, "the watch of pods failed; trying again");
+            }
+            std::future::ready(())
+        });
+        (Self(store), watching)
+    }
+
+    /// Waits until they are known.
+    pub async fn filled(&self) -> Result<(), WriterDropped> {
+        self.0.wait_until_ready().await
+    }
+
+    /// Those of one stream that have not ended.
+    pub fn of(&self, stream: &ObjectRef<SseStream>) -> Vec<Report> {
+        let now = Instant::now();
+        let labels = names::selector(&stream.name, Component::Node);
+        let is_of_stream = |pod: &Pod| {
+            pod.metadata.namespace == stream.namespace
+                && labels.iter().all(|(name, value)| pod.labels().get(name) == Some(value))
+                && !pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(has_ended)
+        };
+        self.0.state_filter(is_of_stream).iter().map(|pod| Report::of(pod, now)).collect()
+    }
+}
+
+fn has_ended(phase: &str) -> bool {
+    ["Succeeded", "Failed"].contains(&phase)
+}
+
+/// Only what [`Report::of`] and [`Pods::of`] look at.
+fn trim(pod: &mut Pod) {
+    pod.spec = None;
+    pod.metadata.managed_fields = None;
+    pod.metadata.owner_references = None;
+    if let Some(annotations) = &mut pod.metadata.annotations {
+        annotations.retain(|name, _| name == super::PROMPT);
+    }
+    let status = pod.status.take().unwrap_or_default();
+    let mut conditions = status.conditions;
+    if let Some(conditions) = &mut conditions {
+        conditions.retain(|condition| condition.type_ == "Ready");
+    }
+    pod.status = Some(PodStatus { phase: status.phase, pod_ip: status.pod_ip, conditions, ..Default::default() });
+}

@@ -83,7 +83,7 @@ async fn a_thousand_subscribers_get_each_event_once_and_in_order() {
 }
 
 /// Raises the limit of open files, which is 1024 in many shells.
-fn room_for_sockets(count: u64) {
+pub fn room_for_sockets(count: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < count) {

@@ -6,17 +6,21 @@
 
 mod deletion;
 mod edge;
+mod eviction;
 mod examples;
 mod explain;
 mod external_redis;
 mod figures;
 mod follow;
 mod install;
+mod live;
 mod pacing;
+mod paused;
 mod quickstart;
 mod redis_restart;
 mod refused;
 mod repair;
 mod resume;
+mod rollout;
 mod steady;
 mod verified;

@@ -66,8 +66,17 @@ impl Ask {
         }
     }
 
+    /// Asks one pod, past the ingress.
+    pub async fn send_to(&self, access: &Access, pod: &Target) -> Result<Answer, String> {
+        self.at(access, pod, "node").await
+    }
+
     async fn once(&self, access: &Access, host: &str) -> Result<Answer, String> {
-        let mut connection = dial(access, &Target::Ingress).await.map_err(|cause| cause.to_string())?;
+        self.at(access, &Target::Ingress, host).await
+    }
+
+    async fn at(&self, access: &Access, target: &Target, host: &str) -> Result<Answer, String> {
+        let mut connection = dial(access, target).await.map_err(|cause| cause.to_string())?;
         let mut request = Request::builder().method(&self.method).uri(&self.path_and_query).header("host", host);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -112,6 +121,12 @@ impl Answer {
         let problem: Value =
             serde_json::from_slice(&body.to_bytes()).must(format_args!("read the problem of {status}"));
         problem["error"].as_str().must(format_args!("find `error` in {problem}")).to_owned()
+    }
+
+    /// The whole body, as JSON.
+    pub async fn json(self) -> Value {
+        let body = timeout(PATIENCE, self.body.collect()).await.must("read the answer").must("read the answer");
+        serde_json::from_slice(&body.to_bytes()).must("read JSON")
     }
 
     /// The next bytes of the body.

@@ -116,6 +116,11 @@ impl Stream {
         pods.iter().map(Pod::name_any).collect()
     }
 
+    /// What one node answers, past the ingress; its ports are those of the Deployment.
+    pub async fn ask_node(&self, pod: &str, port: u16, ask: &Ask) -> Result<Answer, String> {
+        ask.send_to(&self.access, &Target::Pod { namespace: self.namespace.clone(), name: pod.into(), port }).await
+    }
+
     /// Deletes a pod; returns as soon as its end has begun.
     pub async fn delete_pod(&self, name: &str) {
         let pods: Api<Pod> = self.api();

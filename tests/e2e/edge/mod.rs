@@ -1,12 +1,12 @@
 //! The edge, through the ingress: who gets in, how often, from which pages, and how small. What is changed in a stream
-//! or a Secret holds a minute later, in the pods that run.
+//! or a Secret holds in the pods that run.
 
 mod auth;
 mod compression;
 mod cors;
 mod limits;
 mod publishing;
-mod token;
+pub mod token;
 
 use serde_json::{Value, json};
 use ssefleet_tests::manifest;

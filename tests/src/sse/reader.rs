@@ -41,7 +41,7 @@ impl Received {
 
 enum Note {
     /// A stream began, from this pod.
-    Connected(String),
+    Connected(String, Instant),
     Event(Received),
     /// Another status than 200, or no connection.
     Refused(String),
@@ -52,6 +52,7 @@ pub struct Reader {
     notes: mpsc::UnboundedReceiver<Note>,
     task: JoinHandle<()>,
     pods: Vec<String>,
+    begun: Vec<Instant>,
     refusals: Vec<String>,
     /// All events so far.
     pub received: Vec<Received>,
@@ -75,7 +76,8 @@ impl Reader {
         let (sender, notes) = mpsc::unbounded_channel();
         let what = format!("subscribe to http://{}{}", subscription.host, subscription.path_and_query);
         let task = tokio::spawn(stay_connected(access, subscription, sender));
-        let mut reader = Self { notes, task, pods: Vec::new(), refusals: Vec::new(), received: Vec::new() };
+        let mut reader =
+            Self { notes, task, pods: Vec::new(), begun: Vec::new(), refusals: Vec::new(), received: Vec::new() };
         let first = timeout(PATIENCE, async {
             while reader.pods.is_empty() {
                 reader.take_note().await;
@@ -95,6 +97,11 @@ impl Reader {
     /// How many streams it has begun: 1 if it was never disconnected.
     pub fn connections(&self) -> usize {
         self.pods.len()
+    }
+
+    /// When each of its streams began.
+    pub fn begun(&self) -> &[Instant] {
+        &self.begun
     }
 
     /// What reconnects were told other than 200.
@@ -170,7 +177,10 @@ impl Reader {
     /// Waits for the next thing to happen; an event is kept and returned.
     async fn take_note(&mut self) -> Option<Received> {
         match self.notes.recv().await.must("go on reading, as the reader's task has ended") {
-            Note::Connected(pod) => self.pods.push(pod),
+            Note::Connected(pod, at) => {
+                self.pods.push(pod);
+                self.begun.push(at);
+            }
             Note::Refused(reason) => self.refusals.push(reason),
             Note::Event(received) => {
                 self.received.push(received.clone());
@@ -204,7 +214,7 @@ async fn stay_connected(access: Access, subscription: Subscription, notes: mpsc:
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
-                if notes.send(Note::Connected(pod)).is_err() {
+                if notes.send(Note::Connected(pod, Instant::now())).is_err() {
                     return;
                 }
                 let mut parser = Parser::new(last_event_id);

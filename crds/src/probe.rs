@@ -44,7 +44,7 @@ impl Pass {
 
     /// The field's value.
     pub fn signed(&self, signature: &[u8]) -> String {
-        let hex: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = signature.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         format!("{self}.{hex}")
     }
 

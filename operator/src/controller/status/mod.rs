@@ -60,9 +60,11 @@ pub(super) async fn update_status(
     cx: &Context,
 ) -> Result<Action, Error> {
     let before = cx.memory.current_status(stream);
-    let progress = cx.nodes.progress(stream, cx.pods.of(&ObjectRef::from_obj(stream)));
-    let found = verified::found(stream, cx);
-    let now = status(stream, &before, observed, wanted, applied, &progress, found.as_ref(), second(Timestamp::now()));
+    let seen = Seen {
+        progress: cx.nodes.progress(stream, cx.pods.of(&ObjectRef::from_obj(stream))),
+        found: verified::found(stream, cx),
+    };
+    let now = status(stream, &before, observed, wanted, applied, &seen, second(Timestamp::now()));
     verified::probe(stream, wanted, applied, &now, cx);
     write(stream, &before, now, cx).await?;
     Ok(Action::requeue(LOOK_ANYWAY.mul_f64(0.9 + 0.2 * fastrand::f64())))
@@ -110,14 +112,20 @@ fn second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
+/// What the fleet shows of itself, beyond what the API server knows.
+#[derive(Default)]
+struct Seen {
+    progress: Progress,
+    found: Option<Found>,
+}
+
 fn status(
     object: &SseStream,
     before: &SseStreamStatus,
     observed: &Observed,
     wanted: &Wanted,
     applied: &Children<Applied>,
-    progress: &Progress,
-    found: Option<&Found>,
+    Seen { progress, found }: &Seen,
     now: Timestamp,
 ) -> SseStreamStatus {
     let stream = &wanted.stream;
@@ -146,7 +154,8 @@ fn status(
     conditions.set(BROKER_READY, broker);
     let is_exposed = exposed.holds;
     conditions.set(EXPOSED, exposed);
-    let last_probe = verified::verified(stream, is_exposed, found, before.last_probe.as_ref(), &mut conditions);
+    let last_probe =
+        verified::verified(stream, is_exposed, found.as_ref(), before.last_probe.as_ref(), &mut conditions);
     SseStreamStatus {
         observed_generation: generation,
         replicas: nodes.present,

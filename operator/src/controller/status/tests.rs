@@ -20,9 +20,8 @@ struct World {
     wanted: Wanted,
     observed: Observed,
     children: Children<Applied>,
-    progress: Progress,
+    seen: Seen,
     before: SseStreamStatus,
-    found: Option<Found>,
     now: Timestamp,
 }
 
@@ -58,9 +57,8 @@ fn world(wanted: Wanted) -> World {
         wanted,
         observed: Observed::default(),
         children,
-        progress: Progress::default(),
+        seen: Seen::default(),
         before: SseStreamStatus::default(),
-        found: None,
         now: Timestamp::default(),
     }
 }
@@ -83,8 +81,7 @@ impl World {
 
     fn status(&self) -> SseStreamStatus {
         let stream = fixtures::stream(fixtures::yaml("{}"));
-        let found = self.found.as_ref();
-        status(&stream, &self.before, &self.observed, &self.wanted, &self.children, &self.progress, found, self.now)
+        status(&stream, &self.before, &self.observed, &self.wanted, &self.children, &self.seen, self.now)
     }
 
     /// Type, status and reason of each condition, in the order in which they are written.
@@ -168,21 +165,22 @@ fn a_new_spec_is_progress_until_every_node_runs_it_and_ready_speaks_of_the_one_b
     for condition in &mut world.before.conditions {
         condition.observed_generation = Some(0);
     }
-    world.progress = Progress { nodes: 2, behind: vec!["quotes-a".into()], ..Progress::default() };
+    world.seen.progress = Progress { nodes: 2, behind: vec!["quotes-a".into()], ..Progress::default() };
     let status = world.status();
     let told = |type_| get(&status.conditions, type_).unwrap();
     assert_eq!((told(READY).status.as_str(), told(READY).observed_generation), ("True", Some(0)));
     assert_eq!((told(PROGRESSING).reason.as_str(), told(PROGRESSING).observed_generation), ("Reconfiguring", Some(1)));
     assert_eq!(told(PROGRESSING).message, "1 of 2 nodes run the current spec; quotes-a not yet");
     assert_eq!((told(DEGRADED).reason.as_str(), status.observed_generation), ("AsExpected", Some(1)));
-    world.progress = Progress { nodes: 2, ..Progress::default() };
+    world.seen.progress = Progress { nodes: 2, ..Progress::default() };
     assert_eq!(world.told()[..2], ["Ready=True AllReady", "Progressing=False Complete"]);
 }
 
 #[test]
 fn a_node_that_does_not_answer_blocks_nothing_and_is_told_of() {
     let mut world = well();
-    world.progress = Progress { nodes: 2, silent: vec!["quotes-a".into(), "quotes-b".into()], ..Progress::default() };
+    world.seen.progress =
+        Progress { nodes: 2, silent: vec!["quotes-a".into(), "quotes-b".into()], ..Progress::default() };
     assert_eq!(world.told()[..2], ["Ready=True AllReady", "Progressing=False Complete"]);
     let message = world.message(PROGRESSING);
     assert!(message.contains("quotes-a and 1 more does not tell the operator on port 9090"), "{message}");
@@ -192,7 +190,7 @@ fn a_node_that_does_not_answer_blocks_nothing_and_is_told_of() {
 fn a_spec_that_a_node_refuses_degrades() {
     let mut world = well();
     let refused = vec![("quotes-a".to_owned(), "spec.new: unknown field".to_owned())];
-    world.progress = Progress { nodes: 2, refused, ..Progress::default() };
+    world.seen.progress = Progress { nodes: 2, refused, ..Progress::default() };
     assert_eq!(world.told()[1..3], ["Progressing=False Stuck", "Degraded=True SpecRefused"]);
     assert!(world.message(DEGRADED).contains("quotes-a can't use the current spec"), "{}", world.message(DEGRADED));
 }
@@ -332,32 +330,32 @@ fn found(outcome: Outcome, first_byte: u64) -> Option<Found> {
 #[test]
 fn what_probes_find_is_told_when_it_is_new_and_else_once_a_day() {
     let mut world = well();
-    world.found = found(Outcome::Streaming, 5);
+    world.seen.found = found(Outcome::Streaming, 5);
     world.before = world.status();
     let verified = |world: &World| get(&world.status().conditions, STREAM_VERIFIED).unwrap().clone();
     assert_eq!((verified(&world).status.as_str(), verified(&world).reason.as_str()), ("True", "Streaming"));
     assert_eq!(world.before.last_probe.as_ref().unwrap().first_byte_ms, Some(5));
 
-    world.found = found(Outcome::Streaming, 6);
+    world.seen.found = found(Outcome::Streaming, 6);
     world.now = Timestamp::from_second(86_399).unwrap();
     assert_eq!(world.status(), world.before, "the same again is no news");
-    world.found = None;
+    world.seen.found = None;
     assert_eq!(world.status(), world.before, "nor is a restart of the operator");
-    world.found = found(Outcome::Streaming, 6);
+    world.seen.found = found(Outcome::Streaming, 6);
     world.now = Timestamp::from_second(86_400).unwrap();
     assert_eq!(world.status().last_probe.unwrap().first_byte_ms, Some(6));
 
-    world.found = found(Outcome::Buffered, 7);
+    world.seen.found = found(Outcome::Buffered, 7);
     assert_eq!((verified(&world).status.as_str(), verified(&world).reason.as_str()), ("False", "Buffered"));
     assert_eq!(world.told()[0], "Ready=True AllReady", "it is told beside Ready, not in it");
-    world.found = found(Outcome::NotReached, 7);
+    world.seen.found = found(Outcome::NotReached, 7);
     assert_eq!((verified(&world).status.as_str(), verified(&world).reason.as_str()), ("Unknown", "NotReached"));
 }
 
 #[test]
 fn what_was_found_of_an_earlier_generation_is_told_as_that() {
     let mut world = well();
-    world.found = found(Outcome::Streaming, 5).map(|(finding, _)| (finding, Some(0)));
+    world.seen.found = found(Outcome::Streaming, 5).map(|(finding, _)| (finding, Some(0)));
     let status = world.status();
     assert_eq!(get(&status.conditions, STREAM_VERIFIED).unwrap().observed_generation, Some(0));
 }
@@ -366,7 +364,7 @@ fn what_was_found_of_an_earlier_generation_is_told_as_that() {
 fn a_probe_can_be_switched_off() {
     let mut world = well();
     world.wanted.stream.probe.enabled = false;
-    world.found = found(Outcome::Buffered, 5);
+    world.seen.found = found(Outcome::Buffered, 5);
     assert_eq!(world.told()[5], "StreamVerified=Unknown Disabled");
     assert_eq!(world.status().last_probe, None);
 }

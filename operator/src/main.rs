@@ -146,7 +146,7 @@ fn operate(run: Run) -> Result<(), Failure> {
             holder: run.pod_name.unwrap_or_else(|| format!("sse-operator-{:08x}", fastrand::u32(..))),
         });
         let shutdown = shutdown_on_signals().map_err(failed)?;
-        sse_operator::run(client, run.settings, lease, listener, shutdown).await.map_err(failed)
+        Box::pin(sse_operator::run(client, run.settings, lease, listener, shutdown)).await.map_err(failed)
     })
 }
 

@@ -118,7 +118,7 @@ async fn a_probe_needs_a_pass_of_this_stream_and_time_and_nothing_else() {
 #[tokio::test]
 async fn probes_are_few_and_count_as_no_connections() {
     let (node, _secrets) = node(json!({})).await;
-    let long = Script { comments: 1, silence: Duration::from_secs(60) };
+    let long = Script { comments: 1, silence: Duration::from_mins(1) };
     let mut open = Vec::new();
     for _ in 0..4 {
         let response = ask(&node, &pass("new", "quotes", long, 0)).await;
@@ -139,7 +139,7 @@ async fn probes_are_few_and_count_as_no_connections() {
 #[tokio::test]
 async fn a_node_that_is_to_stop_does_not_wait_for_a_probe() {
     let (mut node, _secrets) = node(json!({"fleet": {"replicas": 1, "drain": {"timeout": "30s"}}})).await;
-    let long = Script { comments: 1, silence: Duration::from_secs(60) };
+    let long = Script { comments: 1, silence: Duration::from_mins(1) };
     let response = ask(&node, &pass("new", "quotes", long, 0)).await;
     node.stop(Stop::Interrupted);
     assert_eq!(lines(response).await.last().unwrap(), ": probe stopped");

@@ -16,9 +16,9 @@ const SUBSCRIBERS: usize = 3000;
 /// Reconnects a second, over all nodes: `drain.reconnectsPerSecond`.
 const BUDGET: usize = 200;
 /// Each subscriber reads one of so many topics, so that 100 events a second are 3,000 deliveries a second.
-const TOPICS: u64 = 100;
+const TOPICS: usize = 100;
 /// So many are published at a time, ten times a second.
-const BATCH: u64 = 10;
+const BATCH: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_of_three_nodes_keeps_within_the_budget_and_loses_nothing() {
@@ -36,7 +36,7 @@ async fn a_rollout_of_three_nodes_keeps_within_the_budget_and_loses_nothing() {
     let connecting = iter(0..SUBSCRIBERS as u64)
         .map(|n| {
             let stream = stream.clone();
-            async move { (n % TOPICS, stream.subscribe_at(&format!("/events?topic=t{}", n % TOPICS)).await) }
+            async move { (n % TOPICS, stream.subscribe_at(&format!("/events?topic=t{}", n % TOPICS as u64)).await) }
         })
         .buffer_unordered(50);
     let mut readers: Vec<(u64, Reader)> = connecting.collect().await;
@@ -97,15 +97,15 @@ async fn a_rollout_of_three_nodes_keeps_within_the_budget_and_loses_nothing() {
 async fn publish(stream: Stream, stop: tokio::sync::watch::Receiver<bool>) -> BTreeMap<u64, bool> {
     let mut to = stream.publisher();
     let mut published = BTreeMap::new();
-    let mut ticks = interval(Duration::from_secs(BATCH) / 100);
+    let mut ticks = interval(Duration::from_millis(100));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // After the end each topic gets a last event, which has to be acknowledged.
     let mut last = 0;
     while last < TOPICS / BATCH {
         ticks.tick().await;
-        let numbers: Vec<u64> = (published.len() as u64..).take(BATCH as usize).collect();
+        let numbers: Vec<u64> = (published.len() as u64..).take(BATCH).collect();
         let events: Vec<_> =
-            numbers.iter().map(|n| json!({"topic": format!("t{}", n % TOPICS), "data": n.to_string()})).collect();
+            numbers.iter().map(|n| json!({"topic": format!("t{}", n % TOPICS as u64), "data": n.to_string()})).collect();
         let acknowledged = to.publish(&json!(events)).await.is_ok();
         published.extend(numbers.into_iter().map(|number| (number, acknowledged)));
         last = if *stop.borrow() && acknowledged { last + 1 } else { 0 };

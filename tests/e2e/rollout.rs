@@ -16,8 +16,8 @@ const SUBSCRIBERS: usize = 3000;
 /// Reconnects a second, over all nodes: `drain.reconnectsPerSecond`.
 const BUDGET: usize = 200;
 /// Each subscriber reads one of so many topics, so that 100 events a second are 3,000 deliveries a second.
-const TOPICS: usize = 100;
-/// So many are published at a time, ten times a second.
+const TOPICS: u64 = 100;
+/// So many are published at a time, ten times a second; as many times, and each topic has had one.
 const BATCH: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn a_rollout_of_three_nodes_keeps_within_the_budget_and_loses_nothing() {
     let connecting = iter(0..SUBSCRIBERS as u64)
         .map(|n| {
             let stream = stream.clone();
-            async move { (n % TOPICS, stream.subscribe_at(&format!("/events?topic=t{}", n % TOPICS as u64)).await) }
+            async move { (n % TOPICS, stream.subscribe_at(&format!("/events?topic=t{}", n % TOPICS)).await) }
         })
         .buffer_unordered(50);
     let mut readers: Vec<(u64, Reader)> = connecting.collect().await;
@@ -101,11 +101,11 @@ async fn publish(stream: Stream, stop: tokio::sync::watch::Receiver<bool>) -> BT
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // After the end each topic gets a last event, which has to be acknowledged.
     let mut last = 0;
-    while last < TOPICS / BATCH {
+    while last < BATCH {
         ticks.tick().await;
         let numbers: Vec<u64> = (published.len() as u64..).take(BATCH).collect();
         let events: Vec<_> =
-            numbers.iter().map(|n| json!({"topic": format!("t{}", n % TOPICS as u64), "data": n.to_string()})).collect();
+            numbers.iter().map(|n| json!({"topic": format!("t{}", n % TOPICS), "data": n.to_string()})).collect();
         let acknowledged = to.publish(&json!(events)).await.is_ok();
         published.extend(numbers.into_iter().map(|number| (number, acknowledged)));
         last = if *stop.borrow() && acknowledged { last + 1 } else { 0 };

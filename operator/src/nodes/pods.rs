@@ -9,7 +9,7 @@ use kube::{
     Api, ResourceExt,
     runtime::{
         WatchStreamExt,
-        reflector::{self, ObjectRef, Store, store::WriterDropped},
+        reflector::{self, ObjectRef, Store},
         watcher,
     },
 };
@@ -17,11 +17,16 @@ use ssefleet_crds::{
     SseStream,
     names::{self, Component},
 };
+use tokio::sync::watch;
 
 use super::report::Report;
 
 /// The pods of all streams' nodes.
-pub struct Pods(Store<Pod>);
+pub struct Pods {
+    store: Store<Pod>,
+    /// Whether all are known. Not the store's own word: that wakes only the last of several who wait for it.
+    filled: watch::Receiver<bool>,
+}
 
 impl Pods {
     /// And what must run for them to be known.
@@ -37,12 +42,21 @@ impl Pods {
             }
             std::future::ready(())
         });
-        (Self(store), watching)
+        let (known, filled) = watch::channel(false);
+        let all = store.clone();
+        let filling = async move {
+            known.send_replace(all.wait_until_ready().await.is_ok());
+            std::future::pending::<()>().await; // dropping it would end who waits
+        };
+        let both = async move {
+            tokio::join!(watching, filling);
+        };
+        (Self { store, filled }, both)
     }
 
     /// Waits until they are known.
-    pub async fn filled(&self) -> Result<(), WriterDropped> {
-        self.0.wait_until_ready().await
+    pub async fn filled(&self) -> Result<(), watch::error::RecvError> {
+        self.filled.clone().wait_for(|filled| *filled).await.map(drop)
     }
 
     /// Those of one stream that have not ended.
@@ -54,7 +68,7 @@ impl Pods {
                 && labels.iter().all(|(name, value)| pod.labels().get(name) == Some(value))
                 && !pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(has_ended)
         };
-        self.0.state_filter(is_of_stream).iter().map(|pod| Report::of(pod, now)).collect()
+        self.store.state_filter(is_of_stream).iter().map(|pod| Report::of(pod, now)).collect()
     }
 }
 

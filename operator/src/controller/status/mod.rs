@@ -35,7 +35,8 @@ use super::{
 };
 use crate::{NAME, nodes::Progress};
 
-/// All that a stream depends on is watched, or looked at by someone else (`secrets`, `nodes`); this only bounds what a lost watch event can cost.
+/// All that a stream depends on is watched, or looked at by someone else (`secrets`, `nodes`); this only bounds what a
+/// lost watch event can cost.
 const LOOK_ANYWAY: Duration = Duration::from_mins(10);
 
 #[derive(Debug, thiserror::Error)]

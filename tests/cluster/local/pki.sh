@@ -20,21 +20,29 @@ client() {
   cat >"$state/$1.kubeconfig" <<Y
 apiVersion: v1
 kind: Config
-clusters: [{name: ssefleet, cluster: {server: "https://$hub_ip:6443", certificate-authority-data: $(base64 -w0 "$pki/ca.crt")}}]
+clusters: [{name: ssefleet, cluster: {server: "${api_url:-https://$hub_ip:6443}", certificate-authority-data: $(base64 -w0 "$pki/ca.crt")}}]
 users: [{name: $1, user: {client-certificate-data: $(base64 -w0 "$pki/$1.crt"), client-key-data: $(base64 -w0 "$pki/$1.key")}}]
 contexts: [{name: ssefleet, context: {cluster: ssefleet, user: $1}}]
 current-context: ssefleet
 Y
 }
 
-pki_up() {
-  local n dns=DNS:kubernetes
-  if [ -e "$pki/complete" ]; then return; fi
+authority() {
   umask 077
   mkdir -p "$pki"
   openssl genpkey "${ec[@]}" -out "$pki/ca.key"
   openssl req -x509 -new -key "$pki/ca.key" -days 365 -subj /CN=ssefleet-test -out "$pki/ca.crt" \
     -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
+}
+service_account_keys() {
+  openssl genpkey "${ec[@]}" -out "$pki/service-accounts.key"
+  openssl pkey -in "$pki/service-accounts.key" -pubout -out "$pki/service-accounts.pub"
+}
+
+pki_up() {
+  local n dns=DNS:kubernetes
+  if [ -e "$pki/complete" ]; then return; fi
+  authority
   certificate etcd /CN=etcd serverAuth,clientAuth IP:127.0.0.1
   certificate apiserver /CN=kube-apiserver serverAuth \
     "$dns,$dns.default,$dns.default.svc,$dns.default.svc.cluster.local,IP:127.0.0.1,IP:$api_ip,IP:$hub_ip"
@@ -47,7 +55,6 @@ pki_up() {
     client "node$n" "/O=system:nodes/CN=system:node:node$n"
     certificate "node$n-server" "/CN=node$n" serverAuth "DNS:node$n,IP:$(node_ip "$n")"
   done
-  openssl genpkey "${ec[@]}" -out "$pki/service-accounts.key"
-  openssl pkey -in "$pki/service-accounts.key" -pubout -out "$pki/service-accounts.pub"
+  service_account_keys
   touch "$pki/complete"
 }

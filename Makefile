@@ -61,7 +61,8 @@ images: ## Build the images and put them where the cluster can run them
 	@$(CLUSTER) images
 
 .PHONY: generate
-generate: ## Write the files that are made from others: the CRD, and its copy in the chart
+generate: ## Write the files that are made from others: the CRD, its copy in the chart, and the table of values
 	cargo run --quiet -p sse-operator -- crd > crds/generated/ssestreams.yaml.new
 	mv crds/generated/ssestreams.yaml.new crds/generated/ssestreams.yaml
 	cp crds/generated/ssestreams.yaml charts/ssefleet/files/ssestreams.yaml
+	tests/values-table > charts/ssefleet/README.md

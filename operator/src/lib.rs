@@ -1,8 +1,9 @@
 //! The operator of ssefleet: keeps, for every `SseStream`, the children that it asks for.
 //!
-//! [`run`] is the one way in. It owns nothing global: client, settings, listener and shutdown are handed to it, so
+//! [`run`] is the one way in. It owns nothing global: clients, settings, listener and shutdown are handed to it, so
 //! that a test runs it in its own process. The story of one reconcile is in [`controller`].
 
+mod clients;
 pub mod controller;
 mod digest;
 mod http;
@@ -10,18 +11,18 @@ mod lease;
 mod metrics;
 mod nodes;
 pub mod probe;
+mod relist;
 pub mod render;
 mod secrets;
 pub mod settings;
 mod trigger;
 mod watch;
 
-use kube::Client;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::{clients::Clients, lease::Identity, settings::Settings};
 use crate::{http::Readiness, metrics::Metrics};
-pub use crate::{lease::Identity, settings::Settings};
 
 /// The field manager of every server-side apply, and the reporter of every event.
 pub const NAME: &str = ssefleet_crds::names::OPERATOR;
@@ -40,14 +41,14 @@ pub enum Error {
 /// Reconciles until `shutdown`; with a `lease`, only while it is held. Probes and metrics are answered on
 /// `listener` all the time.
 pub async fn run(
-    client: Client,
+    clients: Clients,
     settings: Settings,
     lease: Option<Identity>,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let (metrics, readiness) = (Metrics::new()?, Readiness::default());
-    let acting = act_when_leading(client, settings, lease, metrics.clone(), readiness.clone(), shutdown);
+    let acting = act_when_leading(clients, settings, lease, metrics.clone(), readiness.clone(), shutdown);
     tokio::select! {
         result = acting => result,
         () = http::serve(listener, metrics, readiness) => Ok(()),
@@ -55,7 +56,7 @@ pub async fn run(
 }
 
 async fn act_when_leading(
-    client: Client,
+    clients: Clients,
     settings: Settings,
     lease: Option<Identity>,
     metrics: Metrics,
@@ -68,7 +69,7 @@ async fn act_when_leading(
             readiness.set(true);
             tracing::info!(identity.holder, "standing by");
             tokio::select! {
-                held = lease::acquire(&client, identity) => Some(held?),
+                held = lease::acquire(&clients.ask, identity) => Some(held?),
                 () = shutdown.cancelled() => return Ok(()),
             }
         }
@@ -76,7 +77,7 @@ async fn act_when_leading(
     readiness.set(false);
     metrics.leader.set(1);
     tracing::info!("reconciling");
-    let acting = controller::run(client, settings, metrics, readiness, shutdown.clone());
+    let acting = controller::run(clients, settings, metrics, readiness, shutdown.clone());
     let Some(held) = held else {
         acting.await;
         return ended(&shutdown);

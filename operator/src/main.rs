@@ -9,8 +9,8 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kube::Client;
-use sse_operator::{Identity, Settings, render};
+use kube::Config;
+use sse_operator::{Clients, Identity, Settings, render};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -64,10 +64,6 @@ struct Run {
     /// Act without the Lease that keeps two operators apart: for a laptop.
     #[arg(long)]
     no_lease: bool,
-
-    /// The operator's own namespace, where its Lease is. Default: the kubeconfig's.
-    #[arg(long, env = "POD_NAMESPACE")]
-    pod_namespace: Option<String>,
 
     /// This replica's name, as the Lease shows it. Default: a random one.
     #[arg(long, env = "POD_NAME")]
@@ -137,16 +133,17 @@ fn operate(run: Run) -> Result<(), Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
-        let client = Client::try_default().await.map_err(failed)?;
+        let config = Config::infer().await.map_err(failed)?;
+        let clients = Clients::new(config).map_err(failed)?;
         let listener = TcpListener::bind(run.listen)
             .await
             .map_err(|error| failed(format!("can't listen on {}: {error}", run.listen)))?;
         let lease = (!run.no_lease).then(|| Identity {
-            namespace: run.pod_namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
+            namespace: run.settings.pod_namespace.clone().unwrap_or_else(|| clients.ask.default_namespace().to_owned()),
             holder: run.pod_name.unwrap_or_else(|| format!("sse-operator-{:08x}", fastrand::u32(..))),
         });
         let shutdown = shutdown_on_signals().map_err(failed)?;
-        Box::pin(sse_operator::run(client, run.settings, lease, listener, shutdown)).await.map_err(failed)
+        Box::pin(sse_operator::run(clients, run.settings, lease, listener, shutdown)).await.map_err(failed)
     })
 }
 

@@ -1,9 +1,16 @@
 //! What the operator counts. One registry for each run, so that several can run in one process.
 
+use std::{
+    fmt::Write,
+    sync::{Arc, OnceLock},
+};
+
+use kube::{ResourceExt, runtime::reflector::Store};
 use prometheus::{
     Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
 };
+use ssefleet_crds::SseStream;
 
 use crate::probe::Finding;
 
@@ -25,6 +32,8 @@ pub struct Metrics {
     probes: IntCounterVec,
     /// `ssefleet_operator_probe_first_byte_seconds`
     probe_first_byte: Histogram,
+    /// Whose conditions are told, once this replica knows them.
+    streams: Arc<OnceLock<Store<SseStream>>>,
 }
 
 impl Metrics {
@@ -76,6 +85,7 @@ impl Metrics {
                 ),
             )?,
             registry,
+            streams: Arc::default(),
         })
     }
 
@@ -91,10 +101,44 @@ impl Metrics {
         }
     }
 
+    /// From now on, the conditions of these streams are told too.
+    pub fn tell_of(&self, streams: Store<SseStream>) {
+        self.streams.set(streams).ok(); // a replica that leads again has a process of its own
+    }
+
     /// In Prometheus' text format.
     pub fn text(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        if let Some(streams) = self.streams.get() {
+            text.push_str(&conditions(&streams.state()));
+        }
+        Ok(text)
     }
+}
+
+/// Read off the statuses when someone asks: a gauge for each would cost more memory than the streams themselves.
+fn conditions(streams: &[Arc<SseStream>]) -> String {
+    let mut text = String::from(
+        "# HELP ssefleet_operator_stream_condition 1 while a stream's condition is True, 0 while it is False.\n\
+         # TYPE ssefleet_operator_stream_condition gauge\n",
+    );
+    for stream in streams {
+        let (namespace, name) = (stream.namespace().unwrap_or_default(), stream.name_any());
+        for condition in stream.status.iter().flat_map(|status| &status.conditions) {
+            let value = match condition.status.as_str() {
+                "True" => 1,
+                "False" => 0,
+                _ => continue,
+            };
+            let type_ = &condition.type_;
+            // Names and types need no quoting. Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                r#"ssefleet_operator_stream_condition{{namespace="{namespace}",stream="{name}",type="{type_}"}} {value}"#
+            );
+        }
+    }
+    text
 }
 
 fn opts(name: &str, help: &str) -> Opts {
@@ -108,4 +152,56 @@ fn register<C: Collector + Clone + 'static>(
     let collector = collector?;
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_told_as_numbers_and_unknown_ones_not_at_all() {
+        let condition = |type_: &str, status: &str| {
+            serde_json::json!({"type": type_, "status": status, "reason": "R", "message": "",
+                               "lastTransitionTime": "2026-01-01T00:00:00Z"})
+        };
+        let status = serde_json::json!({"replicas": 1, "readyReplicas": 1, "conditions":
+            [condition("Ready", "True"), condition("Degraded", "False"), condition("StreamVerified", "Unknown")]});
+        let mut stream = SseStream::new("quotes", serde_json::from_str("{}").unwrap());
+        stream.metadata.namespace = Some("market".into());
+        stream.status = Some(serde_json::from_value(status).unwrap());
+        let text = conditions(&[Arc::new(stream)]);
+        let told: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            told,
+            [
+                r#"ssefleet_operator_stream_condition{namespace="market",stream="quotes",type="Ready"} 1"#,
+                r#"ssefleet_operator_stream_condition{namespace="market",stream="quotes",type="Degraded"} 0"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn the_docs_list_what_there_is() {
+        let metrics = Metrics::new().unwrap();
+        metrics.reconciles.with_label_values(&["ok"]).inc();
+        metrics.errors.with_label_values(&["apply"]).inc();
+        metrics.write("Deployment", "apply");
+        metrics.probes.with_label_values(&["Verified"]).inc();
+        let text = metrics.text().unwrap() + &conditions(&[]);
+        let mut there: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        there.retain(|line| line.starts_with("ssefleet_"));
+        let docs = include_str!("../../docs/metrics.md");
+        let mut listed: Vec<String> = docs
+            .lines()
+            .filter(|line| line.starts_with("| `ssefleet_operator_"))
+            .map(|line| {
+                let mut cells = line.split('|').map(str::trim).skip(1);
+                let name = cells.next().unwrap().trim_matches('`');
+                format!("{} {}", name.split('{').next().unwrap(), cells.next().unwrap())
+            })
+            .collect();
+        listed.sort();
+        there.sort_unstable();
+        assert_eq!(there, listed);
+    }
 }

@@ -18,7 +18,23 @@ pub struct Settings {
     #[arg(long, env = "SSEFLEET_IMAGE_PULL_POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
     pub image_pull_policy: Option<String>,
 
-    /// Look after the streams of this namespace only. Default: of all.
-    #[arg(long, env = "SSEFLEET_WATCH_NAMESPACE")]
-    pub watch_namespace: Option<String>,
+    /// Look after the streams of these namespaces only, separated by commas. Default: of all.
+    #[arg(long, env = "SSEFLEET_WATCH_NAMESPACES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+
+    /// Secrets of the streams' own namespaces with which their pods pull images, separated by commas.
+    #[arg(long, env = "SSEFLEET_IMAGE_PULL_SECRETS", value_delimiter = ',')]
+    pub image_pull_secrets: Vec<String>,
+
+    /// Whether each stream gets a NetworkPolicy for its nodes.
+    #[arg(long, env = "SSEFLEET_NETWORK_POLICIES", default_value_t = true, action = clap::ArgAction::Set)]
+    pub network_policies: bool,
+
+    /// Namespaces whose pods may scrape the nodes' metrics, separated by commas.
+    #[arg(long, env = "SSEFLEET_SCRAPE_NAMESPACES", value_delimiter = ',')]
+    pub scrape_namespaces: Vec<String>,
+
+    /// The namespace of the operator, where its Lease is. Default: that of the kubeconfig.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub pod_namespace: Option<String>,
 }

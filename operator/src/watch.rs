@@ -3,15 +3,15 @@
 //!
 //! Secrets are not among them: a watch would need the right to list every Secret of the cluster.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, future::ready};
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::{Deployment, StatefulSet},
         core::v1::{ConfigMap, Service, ServiceAccount},
-        networking::v1::Ingress,
+        networking::v1::{Ingress, NetworkPolicy},
         policy::v1::PodDisruptionBudget,
     },
 };
@@ -25,6 +25,9 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use ssefleet_crds::{SseStream, names};
+use tokio::sync::OnceCell;
+
+use crate::relist::{after_success, joined};
 
 /// A kind of child that the operator applies, watches and prunes.
 pub trait Child:
@@ -45,6 +48,8 @@ macro_rules! stores {
     ($($field:ident: $kind:ident),* $(,)?) => {
         /// What the watches have seen, by kind. Without managed fields, which would be half of it.
         pub struct Stores {
+            pub streams: Store<SseStream>,
+            filled: OnceCell<()>,
             $($field: Store<$kind>,)*
         }
 
@@ -52,26 +57,30 @@ macro_rules! stores {
             /// Starts nothing yet: the watches run as long as the controller does.
             pub fn new(
                 client: &Client,
-                namespace: Option<&str>,
+                namespaces: &[String],
                 triggers: impl Stream<Item = ObjectRef<SseStream>> + Send + 'static,
             ) -> (Self, Controller<SseStream>) {
-                let (streams, changed) = watch(api::<SseStream>(client, namespace), watcher::Config::default());
+                let (streams, changed) = watch::<SseStream>(client, namespaces, watcher::Config::default(), |_| {});
                 // A new status is our own doing: only a new generation is news, and an annotation, which may pause us.
                 let news = predicates::generation.combine(predicates::annotations);
                 let changed = changed.predicate_filter(news, PredicateConfig::default());
-                let mut controller = Controller::for_stream(changed, streams).reconcile_on(triggers);
+                let mut controller = Controller::for_stream(changed, streams.clone()).reconcile_on(triggers);
                 let ours = watcher::Config::default().labels(&format!("{}={}", names::MANAGED_BY, names::OPERATOR));
                 $(
-                    let ($field, changed) = watch(api::<$kind>(client, namespace), ours.clone());
+                    let ($field, changed) = watch::<$kind>(client, namespaces, ours.clone(), |_| {});
                     controller = controller.owns_stream(changed);
                 )*
-                (Self { $($field,)* }, controller)
+                (Self { streams, filled: OnceCell::new(), $($field,)* }, controller)
             }
 
-            /// Waits until every watch has seen all there is; from then on this returns at once.
+            /// Waits until every watch has seen all there is; from then on this returns at once. Any number of tasks may
+            /// wait here, but a store itself wakes only the last one that asked it.
             pub async fn filled(&self) -> Result<(), WriterDropped> {
-                $(self.$field.wait_until_ready().await?;)*
-                Ok(())
+                let all = || async {
+                    $(self.$field.wait_until_ready().await?;)*
+                    Ok(())
+                };
+                self.filled.get_or_try_init(all).await.copied()
             }
         }
 
@@ -91,30 +100,50 @@ stores! {
     deployments: Deployment,
     disruption_budgets: PodDisruptionBudget,
     ingresses: Ingress,
+    network_policies: NetworkPolicy,
 }
 
-pub fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
+/// A failed watch is tried again after a backoff of its own. The controller must not hear of it: it would stop listening to
+/// all of them, and for longer with each failure; after a cut of all at once, for minutes.
+fn heard<K: Resource<DynamicType = ()>>(changed: Result<K, watcher::Error>) -> Option<Result<K, watcher::Error>> {
+    match changed {
+        Ok(object) => Some(Ok(object)),
+        Err(error) => {
+            tracing::warn!(kind = %K::kind(&()), %error, "a watch failed; trying again");
+            None
+        }
     }
 }
 
-fn watch<K>(
-    api: Api<K>,
+/// Without namespaces, it watches all of them. `trim` leaves of an object what is to be kept.
+pub fn watch<K>(
+    client: &Client,
+    namespaces: &[String],
     config: watcher::Config,
+    trim: fn(&mut K),
 ) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + 'static)
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
 {
     let (store, writer) = reflector::store();
-    let changed = watcher(api, config)
-        .default_backoff()
-        .modify(|object| object.meta_mut().managed_fields = None)
-        .reflect(writer)
-        .touched_objects();
-    (store, changed)
+    let watched = |api| {
+        after_success(watcher(api, config.clone())).default_backoff().modify(move |object: &mut K| {
+            object.meta_mut().managed_fields = None;
+            trim(object);
+        })
+    };
+    let watches = match namespaces {
+        [] => vec![(None, watched(Api::all(client.clone())))],
+        names => {
+            names.iter().map(|name| (Some(name.clone()), watched(Api::namespaced(client.clone(), name)))).collect()
+        }
+    };
+    let changed = joined(watches, store.clone()).reflect(writer).touched_objects();
+    (store, changed.filter_map(|changed| ready(heard(changed))))
 }

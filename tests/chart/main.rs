@@ -39,11 +39,102 @@ fn the_default_values_render_what_is_expected() {
 }
 
 #[test]
-fn with_a_watched_namespace_the_rights_end_there() {
-    let objects = objects(&["watchNamespace=streams", "crds.install=false"]);
+fn with_watched_namespaces_the_rights_end_there() {
+    let objects = objects(&["watchNamespaces={streams,others}", "crds.install=false"]);
     assert_eq!(of_kind(&objects, "ClusterRole").len() + of_kind(&objects, "ClusterRoleBinding").len(), 0);
-    let in_namespace = |name: &str| of_kind(&objects, "Role").iter().any(|role| role["metadata"]["namespace"] == name);
-    assert!(in_namespace("streams") && in_namespace("ssefleet-system"));
+    for kind in ["Role", "RoleBinding"] {
+        let mut namespaces: Vec<_> =
+            of_kind(&objects, kind).iter().map(|role| role["metadata"]["namespace"].as_str().unwrap()).collect();
+        namespaces.sort_unstable();
+        assert_eq!(namespaces, ["others", "ssefleet-system", "streams"], "{kind}");
+    }
+    let everywhere = rules_over_streams(&self::objects(&["crds.install=false"]), "ClusterRole");
+    assert_eq!(rules_over_streams(&objects, "Role"), everywhere, "the rights are others");
+    assert_eq!(environment(&objects, "SSEFLEET_WATCH_NAMESPACES"), "streams,others");
+}
+
+/// The rules over streams.
+fn rules_over_streams(objects: &[Value], kind: &str) -> Value {
+    let roles = of_kind(objects, kind);
+    let role = roles.iter().find(|role| role["metadata"]["name"] == "ssefleet").must("find the role");
+    role["rules"].clone()
+}
+
+/// What the operator is told by a variable.
+fn environment(objects: &[Value], name: &str) -> String {
+    let [deployment] = of_kind(objects, "Deployment")[..] else { panic!("one Deployment should be rendered") };
+    let variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().must("read env");
+    let variable = variables.iter().find(|variable| variable["name"] == name).must(format_args!("find {name}"));
+    variable["value"].as_str().must("read a value").to_owned()
+}
+
+/// Every switch on.
+const ALL: [&str; 16] = [
+    "crds.install=false",
+    "watchNamespaces={streams,others}",
+    "image.operator.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "streamImagePullSecrets[0].name=registry",
+    "priorityClassName=system-cluster-critical",
+    "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey=kubernetes.io/hostname",
+    "commonLabels.team=events",
+    "commonAnnotations.owner=events@example.com",
+    "podLabels.sidecar=none",
+    "serviceAccount.annotations.role=reader",
+    "metrics.scrapeNamespaces={monitoring}",
+    "metrics.serviceMonitor.enabled=true",
+    "metrics.podMonitor.enabled=true",
+    "metrics.podMonitor.interval=15s",
+    "metrics.prometheusRule.enabled=true",
+    "metrics.dashboard.enabled=true",
+];
+
+#[test]
+fn everything_switched_on_renders_what_is_expected() {
+    assert_snapshot!(template(&ALL).unwrap());
+}
+
+#[test]
+fn what_needs_a_resource_of_others_is_off_by_default() {
+    let known = ["", "apps/v1", "policy/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1", "v1"];
+    for object in objects(&["crds.install=false"]) {
+        assert!(known.contains(&object["apiVersion"].as_str().unwrap()), "{object}");
+    }
+}
+
+#[test]
+fn labels_and_annotations_for_all_reach_all() {
+    for object in objects(&ALL) {
+        let (kind, metadata) = (&object["kind"], &object["metadata"]);
+        assert_eq!(metadata["labels"]["team"], "events", "{kind}");
+        assert_eq!(metadata["annotations"]["owner"], "events@example.com", "{kind}");
+    }
+}
+
+/// Alerts and dashboard ask for what docs/metrics.md lists, which other tests hold against what there is.
+#[test]
+fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
+    let docs = std::fs::read_to_string(repository().join("docs/metrics.md")).unwrap();
+    let listed: Vec<&str> = docs.split('`').filter_map(|word| word.split('{').next()).collect();
+    let rendered = template(&ALL).unwrap();
+    let asked: Vec<&str> = rendered
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("ssefleet_"))
+        .collect();
+    assert!(asked.len() > 20);
+    for metric in asked {
+        let name = ["_bucket", "_count", "_sum"].iter().find_map(|end| metric.strip_suffix(end)).unwrap_or(metric);
+        assert!(listed.contains(&name), "there is no metric {metric}");
+    }
+    let dashboard = std::fs::read_to_string(chart().join("files/dashboard.json")).unwrap();
+    serde_json::from_str::<Value>(&dashboard).must("parse the dashboard");
+}
+
+#[test]
+fn the_table_of_values_is_fresh() {
+    let made = std::process::Command::new(repository().join("tests/values-table")).output().must("make the table");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let kept = std::fs::read_to_string(chart().join("README.md")).unwrap();
+    assert!(String::from_utf8_lossy(&made.stdout) == kept, "charts/ssefleet/README.md is stale: run `make generate`");
 }
 
 #[test]
@@ -70,9 +161,16 @@ fn wrong_values_are_refused_with_a_sentence_that_names_them() {
         ("replicaCount=0", "minimum: got 0, want 1"),
         ("replicaCount=two", "got string, want integer"),
         ("image.pullPolicy=Sometimes", "value must be one of 'Always', 'IfNotPresent', 'Never'"),
-        ("image.operator.digest=x", "additional properties 'digest' not allowed"),
+        ("image.operator.digest=x", "does not match pattern"),
+        ("watchNamespaces={a,a}", "items at 0 and 1 are equal"),
+        ("metrics.podMonitor.interval=often", "does not match pattern"),
+        ("metrics.serviceMonitor.enabled=maybe", "got string, want boolean"),
+        ("networkPolicy.pods=true", "additional properties 'pods' not allowed"),
+        ("topologySpreadConstraints[0].maxSkew=1", "missing properties 'topologyKey', 'whenUnsatisfiable'"),
+        ("streamImagePullSecrets[0].named=x", "additional properties 'named' not allowed"),
         ("image.redis=", "minLength: got 0, want 1"),
-        ("watchNamespace=My_Streams", "does not match pattern"),
+        ("watchNamespace=streams", "additional properties 'watchNamespace' not allowed"),
+        ("watchNamespaces={My_Streams}", "does not match pattern"),
         ("crds.keep=true", "additional properties 'keep' not allowed"),
         ("podAnnotations.a=1", "got number, want string"),
     ] {
@@ -83,7 +181,7 @@ fn wrong_values_are_refused_with_a_sentence_that_names_them() {
 
 #[test]
 fn no_right_is_a_wildcard_and_secrets_cannot_be_listed() {
-    for settings in [&[][..], &["watchNamespace=streams"]] {
+    for settings in [&[][..], &["watchNamespaces={streams}"]] {
         let objects = objects(settings);
         let roles = [of_kind(&objects, "ClusterRole"), of_kind(&objects, "Role")].concat();
         let rights: Vec<&Value> = roles.iter().flat_map(|role| role["rules"].as_array().unwrap()).collect();

@@ -57,11 +57,20 @@ async fn only_run() -> Result<(), String> {
 
 /// `helm upgrade --install` from the chart in this folder; returns when the operators are ready.
 pub async fn upgrade(access: &Access, chart: &Path) -> Result<(), String> {
+    install(access, chart, &["--wait", "--timeout", "3m"]).await
+}
+
+/// The same of an older chart, which need not know all of the values, nor give today's operator all its rights: so
+/// nothing is waited for.
+pub async fn install_older(access: &Access, chart: &Path) -> Result<(), String> {
+    install(access, chart, &["--skip-schema-validation"]).await
+}
+
+async fn install(access: &Access, chart: &Path, flags: &[&str]) -> Result<(), String> {
     let chart = chart.display().to_string();
     let mut arguments: Vec<String> =
-        ["upgrade", "--install", NAME, &chart, "--namespace", NAMESPACE, "--wait", "--timeout", "3m"]
-            .map(str::to_owned)
-            .into();
+        ["upgrade", "--install", NAME, &chart, "--namespace", NAMESPACE].map(str::to_owned).into();
+    arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
     if let Some(values) = &access.settings.values {
         arguments.extend(["--values".to_owned(), values.display().to_string()]);
     }

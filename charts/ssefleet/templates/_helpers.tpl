@@ -15,7 +15,8 @@ app.kubernetes.io/component: operator
 {{- end }}
 
 {{- define "ssefleet.labels" -}}
-{{ include "ssefleet.selector" . }}
+{{ with .Values.commonLabels }}{{ toYaml . }}
+{{ end }}{{ include "ssefleet.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
@@ -24,10 +25,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* ssefleet.image: the reference of an image of ours; takes a list of the image's value and the root. */}}
 {{- define "ssefleet.image" -}}
 {{- $image := index . 0 }}{{ $root := index . 1 -}}
-{{ printf "%s:%s" $image.repository ($image.tag | default $root.Chart.AppVersion) }}
+{{- if $image.digest }}{{ printf "%s@%s" $image.repository $image.digest }}
+{{- else }}{{ printf "%s:%s" $image.repository ($image.tag | default $root.Chart.AppVersion) }}
+{{- end }}
 {{- end }}
 
-{{/* Where the rights below hold: in one namespace, or everywhere. */}}
+{{/* Where the rights over streams hold: in some namespaces, or everywhere. */}}
 {{- define "ssefleet.scope" -}}
-{{ ternary "Role" "ClusterRole" (ne .Values.watchNamespace "") }}
+{{ ternary "ClusterRole" "Role" (empty .Values.watchNamespaces) }}
 {{- end }}

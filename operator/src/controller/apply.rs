@@ -105,6 +105,7 @@ pub(super) async fn apply(
         deployment: child(built.deployment, stream, cx).await?,
         disruption_budget: maybe(built.disruption_budget, stream, cx).await?,
         ingress: maybe(built.ingress, stream, cx).await?,
+        network_policy: maybe(built.network_policy, stream, cx).await?,
         state: PhantomData,
     })
 }

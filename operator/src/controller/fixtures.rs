@@ -11,7 +11,11 @@ pub(crate) fn settings() -> Settings {
         node_image: "sse-node:test".into(),
         redis_image: "redis:test".into(),
         image_pull_policy: None,
-        watch_namespace: None,
+        watch_namespaces: Vec::new(),
+        image_pull_secrets: Vec::new(),
+        network_policies: true,
+        scrape_namespaces: Vec::new(),
+        pod_namespace: None,
     }
 }
 

@@ -5,7 +5,7 @@
 //! - ssefleet.dev ssestreams: list, watch; ssestreams/status: patch; ssestreams/finalizers: update (clusters that run
 //!   the admission plugin `OwnerReferencesPermissionEnforcement` ask for it)
 //! - serviceaccounts, configmaps, services, apps deployments and statefulsets, policy poddisruptionbudgets,
-//!   networking.k8s.io ingresses: get, list, watch, create, patch, delete
+//!   networking.k8s.io ingresses and networkpolicies: get, list, watch, create, patch, delete
 //! - pods: list, watch; patch (an annotation that prompts the kubelet)
 //! - secrets: get, create, delete (never list or watch); the probes read the admin token's and the certificates'
 //! - events.k8s.io events: create, patch
@@ -56,6 +56,7 @@ pub use self::{
 };
 use crate::{
     NAME,
+    clients::Clients,
     http::Readiness,
     metrics::Metrics,
     nodes::{self, Nodes, Pods},
@@ -63,7 +64,7 @@ use crate::{
     secrets::{self, Secrets},
     settings::Settings,
     trigger::Trigger,
-    watch::{self, Stores},
+    watch::Stores,
 };
 
 /// How many streams are reconciled at a time: a restart shall not bury the API server.
@@ -91,15 +92,17 @@ pub struct Context {
 
 /// Reconciles every stream until `shutdown`, and lets the reconciles under way end.
 pub(crate) async fn run(
-    client: Client,
+    clients: Clients,
     settings: Settings,
     metrics: Metrics,
     readiness: Readiness,
     shutdown: CancellationToken,
 ) {
     let (trigger, triggers) = Trigger::new();
-    let (stores, controller) = Stores::new(&client, settings.watch_namespace.as_deref(), triggers);
-    let (pods, watching_pods) = Pods::watch(watch::api(&client, settings.watch_namespace.as_deref()));
+    let (stores, controller) = Stores::new(&clients.watch, &settings.watch_namespaces, triggers);
+    let (pods, watching_pods) = Pods::watch(&clients.watch, &settings.watch_namespaces);
+    let client = clients.ask;
+    metrics.tell_of(stores.streams.clone());
     let recorder = Recorder::new(client.clone(), Reporter { controller: NAME.into(), instance: None });
     let (probes, news) = Probes::new(client.clone(), metrics.clone());
     let probes = Arc::new(probes);
@@ -129,7 +132,9 @@ pub(crate) async fn run(
             match result {
                 // The stream is gone, and the last of its children is about to be.
                 Err(controller::Error::ObjectNotFound(gone)) => cx.forget(&gone),
-                Err(controller::Error::QueueError(error)) => tracing::warn!(%error, "a watch failed; trying again"),
+                Err(controller::Error::QueueError(error)) => {
+                    tracing::warn!(%error, "the queue of streams failed; trying again");
+                }
                 Ok(_) | Err(_) => {} // a failed reconcile is told by `retry`
             }
             std::future::ready(())

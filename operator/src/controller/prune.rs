@@ -42,6 +42,7 @@ pub(super) async fn prune(
 ) -> Result<(), Error> {
     let redis = applied.redis.as_ref();
     of_kind(&applied.ingress, stream, cx).await?;
+    of_kind(&applied.network_policy, stream, cx).await?;
     of_kind(&applied.disruption_budget, stream, cx).await?;
     let stateful_sets = unwanted(redis.map(|redis| &redis.stateful_set), stream, cx);
     if !stateful_sets.is_empty() {

@@ -6,10 +6,9 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::{
-    Api, ResourceExt,
+    Client, ResourceExt,
     runtime::{
-        WatchStreamExt,
-        reflector::{self, ObjectRef, Store},
+        reflector::{ObjectRef, Store},
         watcher,
     },
 };
@@ -30,18 +29,12 @@ pub struct Pods {
 
 impl Pods {
     /// And what must run for them to be known.
-    pub fn watch(api: Api<Pod>) -> (Self, impl Future<Output = ()> + Send) {
-        let (store, writer) = reflector::store();
+    pub fn watch(client: &Client, namespaces: &[String]) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let component = names::COMPONENT;
         let of_nodes = format!("{}={},{component}={}", names::MANAGED_BY, names::OPERATOR, Component::Node.as_str());
-        let seen =
-            watcher(api, watcher::Config::default().labels(&of_nodes)).default_backoff().modify(trim).reflect(writer);
-        let watching = seen.for_each(|seen| {
-            if let Err(error) = seen {
-                tracing::warn!(%error, "the watch of pods failed; trying again");
-            }
-            std::future::ready(())
-        });
+        let (store, changed) =
+            crate::watch::watch(client, namespaces, watcher::Config::default().labels(&of_nodes), trim);
+        let watching = changed.for_each(|_| std::future::ready(()));
         let (known, filled) = watch::channel(false);
         let all = store.clone();
         let filling = async move {
@@ -79,7 +72,6 @@ fn has_ended(phase: &str) -> bool {
 /// Only what [`Report::of`] and [`Pods::of`] look at.
 fn trim(pod: &mut Pod) {
     pod.spec = None;
-    pod.metadata.managed_fields = None;
     pod.metadata.owner_references = None;
     if let Some(annotations) = &mut pod.metadata.annotations {
         annotations.retain(|name, _| name == super::PROMPT);

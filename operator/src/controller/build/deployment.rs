@@ -86,6 +86,7 @@ fn pod_spec(wanted: &Wanted) -> PodSpec {
             spread(wanted, "kubernetes.io/hostname"),
             spread(wanted, "topology.kubernetes.io/zone"),
         ]),
+        image_pull_secrets: pod::pull_secrets(&wanted.settings),
         containers: vec![container(wanted)],
         volumes: Some(vec![files(wanted)]),
         ..Default::default()
@@ -231,6 +232,14 @@ mod tests {
         let edge = fixtures::EDGE.replace("[HS256]", "[HS512]").replace("max: 30", "max: 3");
         assert_eq!(built(&edge), built(fixtures::EDGE));
         assert_ne!(built("broker: {redis: {managed: {}, broadcastChannel: other}}"), built("{}"));
+    }
+
+    #[test]
+    fn images_are_pulled_with_the_secrets_that_the_operator_is_told() {
+        let mut wanted = fixtures::managed();
+        wanted.settings.image_pull_secrets = vec!["registry".into()];
+        let spec = deployment(&wanted).spec.unwrap().template.spec.unwrap();
+        assert_eq!(spec.image_pull_secrets.unwrap()[0].name, "registry");
     }
 
     #[test]

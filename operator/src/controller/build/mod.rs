@@ -6,6 +6,7 @@ mod config;
 mod deployment;
 mod disruption_budget;
 mod ingress;
+mod network_policy;
 mod pod;
 mod publish_token;
 mod redis;
@@ -18,7 +19,7 @@ use k8s_openapi::{
     api::{
         apps::v1::Deployment,
         core::v1::{ConfigMap, Secret, Service, ServiceAccount},
-        networking::v1::Ingress,
+        networking::v1::{Ingress, NetworkPolicy},
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
@@ -56,6 +57,7 @@ pub struct Children<State> {
     pub deployment: Deployment,
     pub disruption_budget: Option<PodDisruptionBudget>,
     pub ingress: Option<Ingress>,
+    pub network_policy: Option<NetworkPolicy>,
     pub state: PhantomData<State>,
 }
 
@@ -71,6 +73,7 @@ pub fn build(wanted: &Wanted) -> Children<Built> {
         deployment: deployment::deployment(wanted),
         disruption_budget: disruption_budget::disruption_budget(wanted),
         ingress: wanted.stream.ingress.as_ref().map(|ingress| ingress::ingress(wanted, ingress)),
+        network_policy: network_policy::network_policy(wanted),
         state: PhantomData,
     }
 }
@@ -92,6 +95,7 @@ impl Children<Built> {
         documents.push(serde_json::to_value(&self.deployment)?);
         documents.extend(self.disruption_budget.as_ref().map(serde_json::to_value).transpose()?);
         documents.extend(self.ingress.as_ref().map(serde_json::to_value).transpose()?);
+        documents.extend(self.network_policy.as_ref().map(serde_json::to_value).transpose()?);
         Ok(documents)
     }
 }

@@ -4,10 +4,15 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::core::v1::{Capabilities, PodSecurityContext, Probe, ResourceRequirements, SeccompProfile, SecurityContext},
+    api::core::v1::{
+        Capabilities, LocalObjectReference, PodSecurityContext, Probe, ResourceRequirements, SeccompProfile,
+        SecurityContext,
+    },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
 use ssefleet_crds::fleet::Resources;
+
+use crate::settings::Settings;
 
 /// Files of Secrets are for the container's group only.
 pub const SECRET_MODE: i32 = 0o440;
@@ -32,6 +37,12 @@ pub fn container_security() -> SecurityContext {
         capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), add: None }),
         ..Default::default()
     }
+}
+
+/// What the operator was told to pull the images of streams with.
+pub fn pull_secrets(settings: &Settings) -> Option<Vec<LocalObjectReference>> {
+    let named = |name: &String| LocalObjectReference { name: name.clone() };
+    (!settings.image_pull_secrets.is_empty()).then(|| settings.image_pull_secrets.iter().map(named).collect())
 }
 
 /// Every `period` seconds; `failures` in a row count.

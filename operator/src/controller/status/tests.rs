@@ -51,6 +51,7 @@ fn world(wanted: Wanted) -> World {
         deployment: built.deployment,
         disruption_budget: built.disruption_budget,
         ingress: built.ingress,
+        network_policy: None,
         state: PhantomData,
     };
     World {

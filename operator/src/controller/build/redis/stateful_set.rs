@@ -72,6 +72,7 @@ fn annotations(redis: &Redis) -> BTreeMap<String, String> {
 fn pod_spec(wanted: &Wanted, redis: &Redis) -> PodSpec {
     PodSpec {
         automount_service_account_token: Some(false),
+        image_pull_secrets: pod::pull_secrets(&wanted.settings),
         enable_service_links: Some(false),
         security_context: Some(pod::security(USER)),
         termination_grace_period_seconds: Some(GRACE),

@@ -11,18 +11,20 @@ use std::{
 
 use crate::{helm::repository, must::Must};
 
-static FIGURES: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+const HEAD: &str = "| Figure | Value |\n| --- | --- |\n";
+/// One at a time.
+static FILE: Mutex<()> = Mutex::new(());
 
 /// Keeps a figure, and prints it past the capturing of test output.
 pub fn record(name: &str, value: &str) {
     writeln!(stderr(), "figure: {name}: {value}").ok();
-    let mut figures = FIGURES.lock().must("keep a figure");
-    figures.push((name.into(), value.into()));
-    let mut table = String::from("| Figure | Value |\n| --- | --- |\n");
-    for (name, value) in figures.iter() {
-        writeln!(table, "| {name} | {value} |").ok();
-    }
+    let _turn = FILE.lock().must("keep a figure");
     let path = repository().join("target/figures.md");
+    // Several programs of tests add to it, and a figure measured again takes the place of the old one.
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    let others = before.lines().skip(2).filter(|line| !line.starts_with(&format!("| {name} |")));
+    let mut table = others.fold(HEAD.to_owned(), |table, line| table + line + "\n");
+    writeln!(table, "| {name} | {value} |").ok();
     fs::write(&path, table).must(format_args!("write {}", path.display()));
 }
 

@@ -7,9 +7,11 @@
 
 #![allow(clippy::panic, reason = "a harness fails by panicking, in a sentence")]
 
+pub mod apiserver;
 pub mod ask;
 pub mod cluster;
 pub mod dial;
+pub mod faults;
 pub mod figures;
 pub mod helm;
 pub mod manifest;

@@ -1,12 +1,16 @@
 //! The operators behind the release: which of them leads, and what they count.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use kube::{Api, ResourceExt, api::ListParams};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     cluster::Access,
@@ -53,7 +57,17 @@ impl Metrics {
         Self(String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// The sum of a metric's samples, or `None` if it has none.
+    /// Those of an operator that runs on this machine, if it answers already.
+    pub async fn at(address: SocketAddr) -> Option<Self> {
+        let mut connection = TcpStream::connect(address).await.ok()?;
+        connection.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.ok()?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.ok()?;
+        Some(Self(answer.split_once("\r\n\r\n")?.1.to_owned()))
+    }
+
+    /// The sum of a metric's samples, or of those with the labels that are named too, as in `name{label="value"}`;
+    /// `None` if there are none.
     pub fn sum(&self, name: &str) -> Option<f64> {
         let samples = self.0.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
@@ -76,6 +90,7 @@ mod tests {
         let metrics = Metrics("# TYPE a counter\na{k=\"x}\"} 2\na{k=\"y\"} 3.5 1700000000\nab 9\nb 7e3\n".into());
         assert_eq!(metrics.sum("a"), Some(5.5));
         assert_eq!(metrics.sum("b"), Some(7000.0));
+        assert_eq!(metrics.sum(r#"a{k="y"}"#), Some(3.5));
         assert_eq!(metrics.sum("c"), None);
     }
 }

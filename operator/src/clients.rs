@@ -21,7 +21,7 @@ pub struct Clients {
 }
 
 impl Clients {
-    pub fn new(config: Config) -> Result<Self, kube::Error> {
+    pub fn new(config: &Config) -> Result<Self, kube::Error> {
         let within = |limit| {
             let mut config = config.clone();
             config.read_timeout = Some(limit);

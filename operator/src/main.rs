@@ -134,7 +134,7 @@ fn operate(run: Run) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
         let config = Config::infer().await.map_err(failed)?;
-        let clients = Clients::new(config).map_err(failed)?;
+        let clients = Clients::new(&config).map_err(failed)?;
         let listener = TcpListener::bind(run.listen)
             .await
             .map_err(|error| failed(format!("can't listen on {}: {error}", run.listen)))?;

@@ -179,7 +179,9 @@ mod tests {
             let mut all = Vec::new();
             for event in events {
                 let events = self.0.next(n, event);
-                events.iter().for_each(|event| self.1.apply_watcher_event(event));
+                for event in &events {
+                    self.1.apply_watcher_event(event);
+                }
                 all.extend(told(&events));
             }
             all

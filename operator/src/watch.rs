@@ -60,14 +60,14 @@ macro_rules! stores {
                 namespaces: &[String],
                 triggers: impl Stream<Item = ObjectRef<SseStream>> + Send + 'static,
             ) -> (Self, Controller<SseStream>) {
-                let (streams, changed) = watch::<SseStream>(client, namespaces, watcher::Config::default(), |_| {});
+                let (streams, changed) = watch::<SseStream>(client, namespaces, &watcher::Config::default(), |_| {});
                 // A new status is our own doing: only a new generation is news, and an annotation, which may pause us.
                 let news = predicates::generation.combine(predicates::annotations);
                 let changed = changed.predicate_filter(news, PredicateConfig::default());
                 let mut controller = Controller::for_stream(changed, streams.clone()).reconcile_on(triggers);
                 let ours = watcher::Config::default().labels(&format!("{}={}", names::MANAGED_BY, names::OPERATOR));
                 $(
-                    let ($field, changed) = watch::<$kind>(client, namespaces, ours.clone(), |_| {});
+                    let ($field, changed) = watch::<$kind>(client, namespaces, &ours, |_| {});
                     controller = controller.owns_stream(changed);
                 )*
                 (Self { streams, filled: OnceCell::new(), $($field,)* }, controller)
@@ -119,9 +119,9 @@ fn heard<K: Resource<DynamicType = ()>>(changed: Result<K, watcher::Error>) -> O
 pub fn watch<K>(
     client: &Client,
     namespaces: &[String],
-    config: watcher::Config,
+    config: &watcher::Config,
     trim: fn(&mut K),
-) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + 'static)
+) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + use<K>)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -132,17 +132,15 @@ where
         + 'static,
 {
     let (store, writer) = reflector::store();
-    let watched = |api| {
+    let begin = |api: Api<K>| {
         after_success(watcher(api, config.clone())).default_backoff().modify(move |object: &mut K| {
             object.meta_mut().managed_fields = None;
             trim(object);
         })
     };
     let watches = match namespaces {
-        [] => vec![(None, watched(Api::all(client.clone())))],
-        names => {
-            names.iter().map(|name| (Some(name.clone()), watched(Api::namespaced(client.clone(), name)))).collect()
-        }
+        [] => vec![(None, begin(Api::all(client.clone())))],
+        names => names.iter().map(|name| (Some(name.clone()), begin(Api::namespaced(client.clone(), name)))).collect(),
     };
     let changed = joined(watches, store.clone()).reflect(writer).touched_objects();
     (store, changed.filter_map(|changed| ready(heard(changed))))

@@ -62,7 +62,7 @@ fn rules_over_streams(objects: &[Value], kind: &str) -> Value {
 
 /// What the operator is told by a variable.
 fn environment(objects: &[Value], name: &str) -> String {
-    let [deployment] = of_kind(objects, "Deployment")[..] else { panic!("one Deployment should be rendered") };
+    let deployment = of_kind(objects, "Deployment")[0];
     let variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().must("read env");
     let variable = variables.iter().find(|variable| variable["name"] == name).must(format_args!("find {name}"));
     variable["value"].as_str().must("read a value").to_owned()

@@ -29,11 +29,11 @@ pub struct Pods {
 
 impl Pods {
     /// And what must run for them to be known.
-    pub fn watch(client: &Client, namespaces: &[String]) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub fn watch(client: &Client, namespaces: &[String]) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let component = names::COMPONENT;
         let of_nodes = format!("{}={},{component}={}", names::MANAGED_BY, names::OPERATOR, Component::Node.as_str());
         let (store, changed) =
-            crate::watch::watch(client, namespaces, watcher::Config::default().labels(&of_nodes), trim);
+            crate::watch::watch(client, namespaces, &watcher::Config::default().labels(&of_nodes), trim);
         let watching = changed.for_each(|_| std::future::ready(()));
         let (known, filled) = watch::channel(false);
         let all = store.clone();

@@ -18,6 +18,7 @@ pub mod limits;
 pub mod metrics;
 pub mod pace;
 pub mod publication;
+pub mod retry;
 
 use std::{io, path::PathBuf, sync::Arc};
 

@@ -35,6 +35,16 @@ enum Command {
   curl -N http://127.0.0.1:8080/events
   curl --json '{\"data\":\"hello\"}' http://127.0.0.1:8081/publish")]
     Serve(Box<Serve>),
+    /// Answers every request with a stream that says when to come back: for a proxy that has no node to ask, as its
+    /// own 502, 503 or 504 would end a browser's EventSource for good.
+    #[command(after_help = "Example:\n  sse-node retry examples/quickstart.yaml --listen 127.0.0.1:8080")]
+    Retry {
+        /// The manifest of the nodes, for connections.retry and cors; followed when it changes.
+        file: PathBuf,
+        /// Where the proxy connects.
+        #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+        listen: SocketAddr,
+    },
     /// Asks the node on this machine whether it lives; for a container's HEALTHCHECK.
     Health {
         /// The public address of the node.
@@ -90,17 +100,22 @@ fn main() -> ExitCode {
                 }
             }
         }
-        Command::Serve(serve) => match run(*serve) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(Failed::Arguments(why)) => {
-                error!("{why}");
-                ExitCode::from(2)
-            }
-            Err(Failed::Running(why)) => {
-                error!("{why}");
-                ExitCode::FAILURE
-            }
-        },
+        Command::Retry { file, listen } => ended(retry(file, listen)),
+        Command::Serve(serve) => ended(run(*serve)),
+    }
+}
+
+fn ended(result: Result<(), Failed>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Arguments(why)) => {
+            error!("{why}");
+            ExitCode::from(2)
+        }
+        Err(Failed::Running(why)) => {
+            error!("{why}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -149,6 +164,22 @@ async fn run(serve: Serve) -> Result<(), Failed> {
     );
     let setup = Setup { stream, file: Some(serve.file), secrets: serve.secrets_dir, broker, name: serve.node };
     sse_node::serve(setup, listeners, stop).await.map_err(|error| Failed::Running(error.to_string()))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn retry(file: PathBuf, listen: SocketAddr) -> Result<(), Failed> {
+    let stream = config::read(&file).map_err(|error| Failed::Arguments(error.to_string()))?;
+    let listener = bind("listen", listen).await?;
+    let failed = |error: std::io::Error| Failed::Running(format!("can't listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    info!(listen = %listen, "telling everyone to come back to {}/{}", stream.namespace, stream.name);
+    sse_node::retry::serve(file, stream, listener, stop).await.map_err(|error| Failed::Running(error.to_string()))
 }
 
 async fn bind(listener: &str, address: SocketAddr) -> Result<TcpListener, Failed> {

@@ -18,6 +18,7 @@ mod probe;
 mod publish;
 mod reload;
 mod resume;
+mod retry;
 mod support;
 mod tap;
 mod tls;

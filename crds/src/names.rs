@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::broker::SecretKey;
 
-/// Deployment, ConfigMap, ServiceAccount, PodDisruptionBudget, Ingress and the public Service.
+/// Deployment, ConfigMap, ServiceAccount, PodDisruptionBudget, Ingress, HTTPRoute and its policy, and the public Service.
 pub fn node(stream: &str) -> String {
     stream.into()
 }
@@ -37,6 +37,21 @@ pub fn redis(stream: &str) -> String {
     format!("{stream}-redis")
 }
 
+/// Our own nginx in front of the nodes: Deployment, Service, ConfigMap and PodDisruptionBudget.
+pub fn edge(stream: &str) -> String {
+    format!("{stream}-edge")
+}
+
+/// The Service for the world, of `exposure.service`.
+pub fn public(stream: &str) -> String {
+    format!("{stream}-public")
+}
+
+/// What answers browsers while no node does: Deployment, Service, and the Middleware that leads Traefik there.
+pub fn retry(stream: &str) -> String {
+    format!("{stream}-retry")
+}
+
 /// The key under which the stream's log lies in Redis.
 pub fn log_key(namespace: &str, stream: &str) -> String {
     format!("ssefleet:{namespace}/{stream}")
@@ -47,6 +62,8 @@ pub fn log_key(namespace: &str, stream: &str) -> String {
 pub enum Component {
     Node,
     Redis,
+    Edge,
+    Retry,
 }
 
 impl Component {
@@ -54,6 +71,8 @@ impl Component {
         match self {
             Self::Node => "sse-node",
             Self::Redis => "redis",
+            Self::Edge => "edge",
+            Self::Retry => "retry",
         }
     }
 }

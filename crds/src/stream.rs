@@ -45,8 +45,8 @@ use crate::{
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 50")
         .message("metadata.name becomes the name of Services: use at most 50 lower-case letters, digits and '-', beginning with a letter"),
-    validation = Rule::new("!self.metadata.name.endsWith('-redis') && !self.metadata.name.endsWith('-publish') && !self.metadata.name.endsWith('-admin') && !self.metadata.name.endsWith('-edge')")
-        .message("metadata.name may not end in -redis, -publish, -admin or -edge: those are the names of other streams' children"),
+    validation = Rule::new("!self.metadata.name.matches('-(redis|publish|admin|edge|public|retry)$')")
+        .message("metadata.name may not end in -redis, -publish, -admin, -edge, -public or -retry: those are the names of other streams' children"),
     validation = Rule::new("!has(self.spec.rateLimits) || has(self.spec.auth.jwt) || ((!has(self.spec.rateLimits.connect) || self.spec.rateLimits.connect.per != 'Subject') && (!has(self.spec.rateLimits.concurrent) || self.spec.rateLimits.concurrent.per != 'Subject'))")
         .message("rateLimits.connect and concurrent per: Subject need auth.jwt, whose tokens say who the subject is"),
     validation = Rule::new("!has(self.spec.rateLimits) || !has(self.spec.rateLimits.publish) || self.spec.rateLimits.publish.per != 'Subject' || (has(self.spec.auth.publish) && has(self.spec.auth.publish.jwt))")

@@ -15,7 +15,7 @@ use crate::{
     compression::Compression,
     connections::{RefuseWith, SlowConsumer},
     edition::Edition,
-    exposure,
+    exposure::Exposure,
     fleet::{Pod, Resources},
     rate_limits::{self, ConcurrentLimit, ConnectLimit, PublishLimit, WhenRedisIsAway},
     units,
@@ -43,9 +43,8 @@ pub struct Stream {
     /// The Redis channel whose messages reach every connection.
     pub broadcast_channel: Option<String>,
     pub confirm: Confirm,
-    pub ingress: Option<exposure::Ingress>,
-    /// How the ways in are probed.
-    pub probe: exposure::Probe,
+    /// The ways in from outside; none is set by default.
+    pub exposure: Exposure,
 }
 
 /// How a node that is to stop lets go of its connections.
@@ -247,8 +246,7 @@ impl TryFrom<&SseStream> for Stream {
                 .map(|redis| redis.broadcast_channel.clone())
                 .filter(|channel| !channel.is_empty()),
             confirm: spec.broker.redis.as_ref().map_or(Confirm::NONE, Confirm::from),
-            ingress: spec.exposure.as_ref().and_then(|exposure| exposure.ingress.clone()),
-            probe: spec.exposure.as_ref().map(|exposure| exposure.probe.clone()).unwrap_or_default(),
+            exposure: spec.exposure.clone().unwrap_or_default(),
         })
     }
 }

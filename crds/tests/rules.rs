@@ -8,6 +8,7 @@ use ssefleet_crds::{
     broker::Persistence,
     compression::CompressionMode,
     connections::SlowConsumer,
+    exposure::Exposure,
     manifest,
     rate_limits::Per,
     units,
@@ -48,7 +49,7 @@ fn an_empty_spec_works_and_has_the_defaults() {
     assert_eq!(stream.confirm.replicas, 0);
     let Broker::ManagedRedis(redis) = stream.broker else { panic!("{:?}", stream.broker) };
     assert_eq!((redis.storage, redis.persistence, redis.replicated), (1 << 30, Persistence::AppendOnly, None));
-    assert_eq!(stream.ingress, None);
+    assert_eq!(stream.exposure, Exposure::default());
     assert_eq!((stream.auth.jwt, stream.cors), (None, None));
     assert_eq!((stream.compression.mode, stream.compression.threshold_bytes), (CompressionMode::Off, 1024));
 }

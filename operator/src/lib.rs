@@ -10,6 +10,7 @@ mod http;
 mod lease;
 mod metrics;
 mod nodes;
+pub mod optional;
 pub mod probe;
 mod relist;
 pub mod render;

@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kube::Config;
-use sse_operator::{Clients, Identity, Settings, render};
+use sse_operator::{Clients, Identity, Settings, optional::Kind, render};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -47,6 +47,9 @@ enum Command {
     Render {
         /// The manifest; - reads standard input.
         file: PathBuf,
+        /// For a cluster that does not have these kinds. Default: it has them all.
+        #[arg(long, value_delimiter = ',', value_name = "KIND")]
+        without: Vec<Kind>,
         #[command(flatten)]
         settings: Settings,
     },
@@ -87,8 +90,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(run) => operate(run),
         Command::Crd => render::crd().map_err(failed).and_then(|text| print(&text)),
-        Command::Render { file, settings } => read(&file)
-            .and_then(|text| render::children(&text, &settings).map_err(refused))
+        Command::Render { file, without, settings } => read(&file)
+            .and_then(|text| render::children(&text, &settings, &without).map_err(refused))
             .and_then(|text| print(&text)),
     };
     match result {

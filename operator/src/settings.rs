@@ -14,7 +14,12 @@ pub struct Settings {
     #[arg(long, env = "SSEFLEET_REDIS_IMAGE", default_value = "docker.io/valkey/valkey:8-alpine")]
     pub redis_image: String,
 
-    /// The pull policy of both images. Default: what Kubernetes derives from the tag.
+    /// The image of the nginx in front of streams with `exposure.edge`: nginx 1.20 or newer that runs as any user, with
+    /// a shell.
+    #[arg(long, env = "SSEFLEET_NGINX_IMAGE", default_value = "docker.io/nginxinc/nginx-unprivileged:1.30")]
+    pub nginx_image: String,
+
+    /// The pull policy of all images. Default: what Kubernetes derives from the tag.
     #[arg(long, env = "SSEFLEET_IMAGE_PULL_POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
     pub image_pull_policy: Option<String>,
 

@@ -3,7 +3,7 @@
 //!
 //! Secrets are not among them: a watch would need the right to list every Secret of the cluster.
 
-use std::{fmt::Debug, future::ready};
+use std::{fmt::Debug, future::ready, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
 use k8s_openapi::{
@@ -27,7 +27,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use ssefleet_crds::{SseStream, names};
 use tokio::sync::OnceCell;
 
-use crate::relist::{after_success, joined};
+use crate::{
+    optional::{self, Optional},
+    relist::{after_success, joined},
+};
 
 /// A kind of child that the operator applies, watches and prunes.
 pub trait Child:
@@ -51,6 +54,8 @@ macro_rules! stores {
             pub streams: Store<SseStream>,
             filled: OnceCell<()>,
             $($field: Store<$kind>,)*
+            /// Those of kinds that not every cluster has.
+            pub optional: Arc<Optional>,
         }
 
         impl Stores {
@@ -70,7 +75,11 @@ macro_rules! stores {
                     let ($field, changed) = watch::<$kind>(client, namespaces, &ours, |_| {});
                     controller = controller.owns_stream(changed);
                 )*
-                (Self { streams, filled: OnceCell::new(), $($field,)* }, controller)
+                let (optional, triggers) = Optional::new(client, namespaces);
+                controller = controller
+                    .owns_stream_with(triggers.touched, optional::any_resource())
+                    .reconcile_all_on(triggers.kinds);
+                (Self { streams, filled: OnceCell::new(), $($field,)* optional }, controller)
             }
 
             /// Waits until every watch has seen all there is; from then on this returns at once. Any number of tasks may

@@ -18,7 +18,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Resource, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{DynamicObject, Patch, PatchParams, PostParams},
     runtime::reflector::ObjectRef,
 };
 use serde_json::Value;
@@ -26,7 +26,10 @@ use ssefleet_crds::SseStream;
 
 use super::{
     Context,
-    build::{Applied, Built, Children, RedisChildren},
+    build::{
+        Applied, Built, Children, ExposureChildren, OptionalChild, RedisChildren,
+        exposure::{EdgeChildren, RetryChildren},
+    },
     error::{Blocked, refusal},
     events,
 };
@@ -104,8 +107,8 @@ pub(super) async fn apply(
         publish_service: child(built.publish_service, stream, cx).await?,
         deployment: child(built.deployment, stream, cx).await?,
         disruption_budget: maybe(built.disruption_budget, stream, cx).await?,
-        ingress: maybe(built.ingress, stream, cx).await?,
         network_policy: maybe(built.network_policy, stream, cx).await?,
+        exposure: Box::pin(apply_exposure(built.exposure, stream, cx)).await?,
         state: PhantomData,
     })
 }
@@ -121,6 +124,33 @@ async fn apply_redis(redis: RedisChildren, stream: &SseStream, cx: &Context) -> 
         service: child(redis.service, stream, cx).await?,
         stateful_set: child(redis.stateful_set, stream, cx).await?,
     })
+}
+
+/// What is led to comes before what leads there.
+async fn apply_exposure(built: ExposureChildren, stream: &SseStream, cx: &Context) -> Result<ExposureChildren, Error> {
+    let retry = match built.retry {
+        None => None,
+        Some(retry) => Some(RetryChildren {
+            service: child(retry.service, stream, cx).await?,
+            deployment: child(retry.deployment, stream, cx).await?,
+        }),
+    };
+    let edge = match built.edge {
+        None => None,
+        Some(edge) => Some(EdgeChildren {
+            config: child(edge.config, stream, cx).await?,
+            service: child(edge.service, stream, cx).await?,
+            deployment: child(edge.deployment, stream, cx).await?,
+            disruption_budget: maybe(edge.disruption_budget, stream, cx).await?,
+        }),
+    };
+    let service = maybe(built.service, stream, cx).await?;
+    let mut applied = Vec::new();
+    for wanted in built.optional {
+        applied.push(optional(wanted, stream, cx).await?);
+    }
+    let ingress = maybe(built.ingress, stream, cx).await?;
+    Ok(ExposureChildren { ingress, edge, service, retry, optional: applied })
 }
 
 /// Created, never applied: a credential that is there stays, whoever made it.
@@ -151,7 +181,7 @@ async fn child<K: Child>(wanted: K, stream: &SseStream, cx: &Context) -> Result<
         None => api.get_opt(&name).await.map_err(|source| failed("get", &wanted, source))?.map(Arc::new),
     };
     if let Some(live) = &live {
-        ours(live.as_ref(), stream)?;
+        ours(kind, live.as_ref(), stream)?;
         if cx.memory.settled(stream, kind, &name, fingerprint(&sent, &json(live)?)) {
             return Ok((**live).clone());
         }
@@ -173,6 +203,36 @@ async fn child<K: Child>(wanted: K, stream: &SseStream, cx: &Context) -> Result<
     Ok(answer)
 }
 
+/// One child of a kind that not every cluster has, the same way.
+async fn optional(wanted: OptionalChild, stream: &SseStream, cx: &Context) -> Result<OptionalChild, Error> {
+    let OptionalChild { kind, object: wanted } = wanted;
+    let (label, name, namespace) = (kind.name(), wanted.name_any(), namespace(&wanted));
+    let json = |object: &DynamicObject| {
+        serde_json::to_value(object).map_err(|source| Error::Json { kind: kind.name(), source })
+    };
+    let failed =
+        |verb, source: kube::Error| Error::Api { verb, kind: label, name: name.clone(), source: source.into() };
+    let api = cx.stores.optional.api(kind, &namespace);
+    let sent = json(&wanted)?;
+    let live = match cx.stores.optional.get(kind, &namespace, &name) {
+        Some(live) => Some(live),
+        None => api.get_opt(&name).await.map_err(|source| failed("get", source))?.map(Arc::new),
+    };
+    if let Some(live) = &live {
+        ours(label, live.as_ref(), stream)?;
+        if cx.memory.settled(stream, label, &name, fingerprint(&sent, &json(live)?)) {
+            return Ok(OptionalChild { kind, object: (**live).clone() });
+        }
+    }
+    tracing::info!(namespace, stream = stream.metadata.name, kind = label, name, "applying");
+    cx.metrics.write(label, "apply");
+    let answer = api.patch(&name, &PatchParams::apply(NAME).force(), &Patch::Apply(&wanted)).await;
+    let mut answer = answer.map_err(|source| failed("apply", source))?;
+    answer.managed_fields_mut().clear();
+    cx.memory.applied(stream, label, &name, fingerprint(&sent, &json(&answer)?));
+    Ok(OptionalChild { kind, object: answer })
+}
+
 fn namespace<K: Resource>(object: &K) -> String {
     object.namespace().unwrap_or_else(|| "default".into())
 }
@@ -182,8 +242,8 @@ fn failed<K: Resource + KubernetesKind>(verb: &'static str, object: &K, source: 
 }
 
 /// Whoever else controls an object with the name of a child keeps it.
-fn ours<K: Resource + KubernetesKind>(live: &K, stream: &SseStream) -> Result<(), Error> {
-    let (kind, name) = (K::KIND, live.name_any());
+fn ours<K: Resource>(kind: &'static str, live: &K, stream: &SseStream) -> Result<(), Error> {
+    let name = live.name_any();
     match controller(live) {
         Some(owner) if Some(&owner.uid) == stream.metadata.uid.as_ref() => Ok(()),
         Some(_) if is_leftover(live, stream) => Err(Error::Leftover { kind, name }),
@@ -291,12 +351,12 @@ mod tests {
                 controller: Some(true),
                 ..Default::default()
             }]);
-            ours(&service, &stream)
+            ours("Service", &service, &stream)
         };
         assert!(owned_by("SseStream", "quotes", "5e1f").is_ok());
         assert!(matches!(owned_by("SseStream", "quotes", "01d"), Err(Error::Leftover { .. })));
         assert!(matches!(owned_by("SseStream", "other", "1"), Err(Error::Taken { .. })));
         let unowned = k8s_openapi::api::core::v1::Service::default();
-        assert_eq!(ours(&unowned, &stream).unwrap_err().blocked().unwrap().reason, "NameTaken");
+        assert_eq!(ours("Service", &unowned, &stream).unwrap_err().blocked().unwrap().reason, "NameTaken");
     }
 }

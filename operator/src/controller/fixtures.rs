@@ -4,12 +4,13 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use ssefleet_crds::{SseStream, SseStreamSpec};
 
 use super::{Credential, Observed, Wanted, validate};
-use crate::settings::Settings;
+use crate::{optional::Kind, settings::Settings};
 
 pub(crate) fn settings() -> Settings {
     Settings {
         node_image: "sse-node:test".into(),
         redis_image: "redis:test".into(),
+        nginx_image: "nginx:test".into(),
         image_pull_policy: None,
         watch_namespaces: Vec::new(),
         image_pull_secrets: Vec::new(),
@@ -40,8 +41,13 @@ pub(crate) fn wanted(spec: SseStreamSpec) -> Wanted {
     let managed = spec.broker.redis.as_ref().is_some_and(|redis| redis.managed.is_some());
     let made_up = || Credential::New("made-up".into());
     let password = managed.then(made_up);
-    let observed =
-        Observed { password, publish_token: Some(made_up()), admin_token: Some(made_up()), ..Observed::default() };
+    let observed = Observed {
+        password,
+        publish_token: Some(made_up()),
+        admin_token: Some(made_up()),
+        kinds: Kind::ALL.into(),
+        ..Observed::default()
+    };
     validate(&stream(spec), &observed, &settings()).unwrap()
 }
 

@@ -5,7 +5,9 @@
 //! - ssefleet.dev ssestreams: list, watch; ssestreams/status: patch; ssestreams/finalizers: update (clusters that run
 //!   the admission plugin `OwnerReferencesPermissionEnforcement` ask for it)
 //! - serviceaccounts, configmaps, services, apps deployments and statefulsets, policy poddisruptionbudgets,
-//!   networking.k8s.io ingresses and networkpolicies: get, list, watch, create, patch, delete
+//!   networking.k8s.io ingresses and networkpolicies, and the kinds of `optional::Kind`: get, list, watch, create, patch,
+//!   delete
+//! - gateway.networking.k8s.io gateways: get
 //! - pods: list, watch; patch (an annotation that prompts the kubelet)
 //! - secrets: get, create, delete (never list or watch); the probes read the admin token's and the certificates'
 //! - events.k8s.io events: create, patch
@@ -145,6 +147,7 @@ pub(crate) async fn run(
         () = probes.run() => {}
         () = watching_pods => {}
         () = nodes::run(&cx) => {}
+        () = cx.stores.optional.follow() => {}
         () = secrets::look(&cx.secrets, &cx.client, &cx.trigger) => {}
     }
 }

@@ -14,11 +14,11 @@ use ssefleet_crds::{SseStream, names};
 use super::{
     Context,
     apply::controller,
-    build::{Applied, Children},
+    build::{Applied, Children, ExposureChildren, OptionalChild},
     credential::Purpose,
     validate::Wanted,
 };
-use crate::watch::Child;
+use crate::{optional::Kind, watch::Child};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -41,9 +41,16 @@ pub(super) async fn prune(
     cx: &Context,
 ) -> Result<(), Error> {
     let redis = applied.redis.as_ref();
-    of_kind(&applied.ingress, stream, cx).await?;
+    let exposure = &applied.exposure;
+    let (edge, retry) = (exposure.edge.as_ref(), exposure.retry.as_ref());
+    // What leads somewhere goes before what it leads to.
+    of_kind(&exposure.ingress, stream, cx).await?;
+    optional(exposure, stream, cx).await?;
     of_kind(&applied.network_policy, stream, cx).await?;
-    of_kind(&applied.disruption_budget, stream, cx).await?;
+    let edge_budget = edge.and_then(|edge| edge.disruption_budget.as_ref());
+    of_kind(applied.disruption_budget.iter().chain(edge_budget), stream, cx).await?;
+    let more = edge.map(|edge| &edge.deployment).into_iter().chain(retry.map(|retry| &retry.deployment));
+    of_kind([&applied.deployment].into_iter().chain(more), stream, cx).await?;
     let stateful_sets = unwanted(redis.map(|redis| &redis.stateful_set), stream, cx);
     if !stateful_sets.is_empty() {
         // Secrets are not watched: the password goes just before the Redis that it was for.
@@ -58,8 +65,24 @@ pub(super) async fn prune(
         credential(Purpose::PublishToken, stream, cx).await?;
     }
     let services = [&applied.service, &applied.publish_service];
-    of_kind(services.into_iter().chain(redis.map(|redis| &redis.service)), stream, cx).await?;
-    of_kind([&applied.config].into_iter().chain(redis.map(|redis| &redis.config)), stream, cx).await
+    let of_exposure = edge.map(|edge| &edge.service).into_iter().chain(retry.map(|retry| &retry.service));
+    let of_exposure = of_exposure.chain(&exposure.service);
+    of_kind(services.into_iter().chain(redis.map(|redis| &redis.service)).chain(of_exposure), stream, cx).await?;
+    let configs = redis.map(|redis| &redis.config).into_iter().chain(edge.map(|edge| &edge.config));
+    of_kind([&applied.config].into_iter().chain(configs), stream, cx).await
+}
+
+/// Of the kinds that not every cluster has.
+async fn optional(applied: &ExposureChildren, stream: &SseStream, cx: &Context) -> Result<(), Error> {
+    for kind in Kind::ALL {
+        let wanted: Vec<_> =
+            applied.optional.iter().filter(|child| child.kind == kind).map(OptionalChild::name).collect();
+        for object in cx.stores.optional.filter(kind, |object| is_unwanted(object, stream, &wanted)) {
+            let api = cx.stores.optional.api(kind, &object.namespace().unwrap_or_default());
+            delete(&api, kind.name(), object.as_ref(), cx).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn of_kind<'a, K: Child>(
@@ -100,10 +123,17 @@ async fn remove<K>(object: &K, cx: &Context) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + KubernetesKind + Clone + Debug + DeserializeOwned,
 {
-    let (kind, name) = (K::KIND, object.name_any());
+    let api = Api::<K>::namespaced(cx.client.clone(), &object.namespace().unwrap_or_default());
+    delete(&api, K::KIND, object, cx).await
+}
+
+async fn delete<K>(api: &Api<K>, kind: &'static str, object: &K, cx: &Context) -> Result<(), Error>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let name = object.name_any();
     tracing::info!(namespace = object.namespace(), kind, name, "pruning");
     cx.metrics.write(kind, "delete");
-    let api = Api::<K>::namespaced(cx.client.clone(), &object.namespace().unwrap_or_default());
     let params = DeleteParams {
         propagation_policy: Some(PropagationPolicy::Background),
         preconditions: Some(Preconditions { uid: object.uid(), resource_version: None }),

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt};
+use kube::{
+    Api, ResourceExt,
+    api::{ApiResource, DynamicObject, GroupVersionKind},
+};
 use ssefleet_crds::{
     SseStream,
     broker::{External, SecretKey},
@@ -20,6 +23,7 @@ use super::{
 };
 use crate::{
     nodes::Token,
+    optional::{Kind, Present},
     secrets::{Lane, Seen},
 };
 
@@ -77,6 +81,10 @@ pub struct Observed {
     pub secrets: Option<String>,
     /// Secrets or keys that are not there.
     pub missing: Vec<Missing>,
+    /// The optional kinds that the cluster has.
+    pub kinds: Present,
+    /// The first Gateway of `exposure.gateway`, for the address; `None` too where it may not be read.
+    pub gateway: Option<DynamicObject>,
 }
 
 /// A Secret that is not there, or not whole.
@@ -102,7 +110,10 @@ pub(super) async fn resolve(stream: &SseStream, cx: &Context) -> Result<Observed
     let observed = observe(stream, &mut reading).await;
     // Also after a failure: a Secret that comes, or is put right, ends it.
     cx.secrets.saw(stream, reading.seen);
-    observed.map(|observed| Observed { manifest: build::present(stream, &cx.stores), ..observed })
+    let observed = observed?;
+    let kinds = cx.stores.optional.present().await;
+    let gateway = gateway(stream, &kinds, cx).await;
+    Ok(Observed { manifest: build::present(stream, &cx.stores), kinds, gateway, ..observed })
 }
 
 /// What was read of Secrets so far.
@@ -145,15 +156,39 @@ async fn observe(stream: &SseStream, reading: &mut Reading) -> Result<Observed, 
     Ok(observed)
 }
 
+/// Gateways belong to others, who may not want them to be read: then the address is not known, and told so.
+async fn gateway(stream: &SseStream, kinds: &Present, cx: &Context) -> Option<DynamicObject> {
+    let parent = stream.spec.exposure.as_ref()?.gateway.as_ref()?.parent_refs.first()?;
+    if !kinds.contains(&Kind::HttpRoute) {
+        return None;
+    }
+    let gateways = ApiResource::from_gvk(&GroupVersionKind::gvk(Kind::HttpRoute.group(), "v1", "Gateway"));
+    let namespace = parent.namespace.as_deref().or(stream.metadata.namespace.as_deref()).unwrap_or("default");
+    let api = Api::<DynamicObject>::namespaced_with(cx.client.clone(), namespace, &gateways);
+    api.get_opt(&parent.name).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, gateway = parent.name, "can't read the Gateway");
+        None
+    })
+}
+
+/// The certificate of the edge, whose pods wait for it.
+fn certificate(stream: &SseStream) -> Option<SecretKey> {
+    let tls = stream.spec.exposure.as_ref()?.edge.as_ref()?.tls.as_ref()?;
+    Some(SecretKey { name: tls.secret_name.clone(), key: "tls.crt".into() })
+}
+
 /// The keys of Secrets that the user is to make, in order, each with the first field that refers to it.
-fn referred(stream: &SseStream) -> BTreeMap<&SecretKey, String> {
+fn referred(stream: &SseStream) -> BTreeMap<SecretKey, String> {
     let external = stream.spec.broker.redis.as_ref().and_then(|redis| redis.external.as_ref());
     let mut referred = BTreeMap::new();
     for (field, secret) in external.into_iter().flat_map(External::secret_refs) {
-        referred.entry(secret).or_insert(field);
+        referred.entry(secret.clone()).or_insert(field);
     }
     for (field, secret) in stream.spec.auth.secret_refs() {
-        referred.entry(secret).or_insert(field);
+        referred.entry(secret.clone()).or_insert(field);
+    }
+    if let Some(certificate) = certificate(stream) {
+        referred.entry(certificate).or_insert("exposure.edge.tls.secretName".into());
     }
     referred
 }

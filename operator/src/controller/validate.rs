@@ -15,7 +15,7 @@ use super::{
     manifest::{Manifest, manifest},
     resolve::Observed,
 };
-use crate::settings::Settings;
+use crate::{optional::Present, settings::Settings};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -57,6 +57,8 @@ pub struct Wanted {
     pub publish_token: Option<Credential>,
     /// What the operator shows at the nodes' admin ports.
     pub admin_token: Option<Credential>,
+    /// The optional kinds that the cluster has.
+    pub kinds: Present,
     pub settings: Settings,
 }
 
@@ -84,6 +86,7 @@ pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) ->
         redis,
         publish_token: observed.publish_token.clone().filter(|_| stream.auth.publish.is_none()),
         admin_token: observed.admin_token.clone(),
+        kinds: observed.kinds.clone(),
         settings: settings.clone(),
         stream,
     })

@@ -30,6 +30,54 @@ fn knobs(via: Via) -> Knobs {
             buffered: "Traefik streams by itself: take the middlewares buffering and compress off this route (traefik.ingress.kubernetes.io/router.middlewares), or see what is in front of Traefik",
             cut: "Set respondingTimeouts.writeTimeout and readTimeout of Traefik's entry point to 0, and forwardingTimeouts of its serversTransport as well, or see the timeouts of the load balancer in front of Traefik",
         },
+        Via::NginxInc => Knobs {
+            buffering: Some(("nginx.org/proxy-buffering", "false")),
+            timeout: Some(("nginx.org/proxy-read-timeout", "24h")),
+            buffered: "The Ingress says nginx.org/proxy-buffering: \"false\": see whether a snippet, or a proxy in front of the controller buffers",
+            cut: "The Ingress allows a day of silence: see the timeouts of the load balancer in front of the controller, and of snippets",
+        },
+        Via::HAProxy => Knobs {
+            buffering: None,
+            timeout: Some(("haproxy.org/timeout-server", "24h")),
+            buffered: "HAProxy streams by itself: see what is in front of it",
+            cut: "The Ingress allows a day of silence: see timeout-client of the controller's ConfigMap, and the timeouts of the load balancer in front of it",
+        },
+        Via::Contour => Knobs {
+            buffering: None,
+            timeout: Some(("projectcontour.io/response-timeout", "infinity")),
+            buffered: "Contour streams by itself: see what is in front of it",
+            cut: "The Ingress has no deadline: see stream-idle-timeout and max-connection-duration of Contour's configuration, and the timeouts of the load balancer in front of it",
+        },
+        Via::EnvoyGateway => Knobs {
+            buffering: None,
+            timeout: None,
+            buffered: "Envoy streams by itself: take requestBuffer and compression off the policies of this Gateway, or see what is in front of it",
+            cut: "The route has no deadline: see requestTimeout, streamTimeout and idle timeouts in the BackendTrafficPolicies and ClientTrafficPolicies of this Gateway, or the load balancer in front of it",
+        },
+        Via::NginxGatewayFabric => Knobs {
+            buffering: None,
+            timeout: None,
+            buffered: "The ProxySettingsPolicy of this stream turns buffering off: see whether another one of the Gateway, or a SnippetsFilter, turns it on",
+            cut: "Its nginx cuts what is silent for 60s: see that connections.heartbeatInterval is shorter, and the timeouts of snippets",
+        },
+        Via::Gateway => Knobs {
+            buffering: None,
+            timeout: None,
+            buffered: "See which policies of this Gateway buffer or compress answers, and set exposure.gateway.implementation if it is one that is known",
+            cut: "The route has no deadline (timeouts.request: 0s): see which policies of this Gateway set one, or whether it follows the route's at all",
+        },
+        Via::Edge => Knobs {
+            buffering: None,
+            timeout: None,
+            buffered: "The edge passes events on as they come: see what is in front of its Service",
+            cut: "The edge allows a day of silence: see the timeouts of the load balancer in front of its Service",
+        },
+        Via::Service => Knobs {
+            buffering: None,
+            timeout: None,
+            buffered: "Nothing here holds events back: see what is in front of the Service",
+            cut: "Nothing here has a deadline: see the timeouts of the load balancer, which exposure.service.annotations may set",
+        },
     }
 }
 

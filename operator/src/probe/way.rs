@@ -42,7 +42,18 @@ pub struct Certificate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     IngressNginx,
+    NginxInc,
     Traefik,
+    HAProxy,
+    Contour,
+    EnvoyGateway,
+    NginxGatewayFabric,
+    /// A Gateway of any other implementation.
+    Gateway,
+    /// Our own nginx.
+    Edge,
+    /// A Service, without any proxy that is known here.
+    Service,
 }
 
 impl Way {

@@ -23,7 +23,7 @@ use super::{CONFIG, config, metadata, pod, selector};
 use crate::{controller::Wanted, digest};
 
 /// Distroless' nonroot, as which the image runs.
-const USER: i64 = 65532;
+pub(super) const USER: i64 = 65532;
 /// Manifest and Secrets lie in one projected volume: a volume can't be mounted inside a read-only one.
 const FILES: &str = "/etc/ssefleet";
 const SECRETS: &str = "secrets";

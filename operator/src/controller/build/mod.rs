@@ -5,7 +5,7 @@ mod admin_token;
 mod config;
 mod deployment;
 mod disruption_budget;
-mod ingress;
+pub mod exposure;
 mod network_policy;
 mod pod;
 mod publish_token;
@@ -19,7 +19,7 @@ use k8s_openapi::{
     api::{
         apps::v1::Deployment,
         core::v1::{ConfigMap, Secret, Service, ServiceAccount},
-        networking::v1::{Ingress, NetworkPolicy},
+        networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
@@ -28,7 +28,10 @@ use serde_json::Value;
 use ssefleet_crds::names::{self, Component};
 
 pub(super) use self::config::present;
-pub use self::redis::RedisChildren;
+pub use self::{
+    exposure::{ExposureChildren, OptionalChild},
+    redis::RedisChildren,
+};
 use super::validate::Wanted;
 
 /// The annotation of a pod that changes with what it reads only at its start.
@@ -56,8 +59,8 @@ pub struct Children<State> {
     pub publish_service: Service,
     pub deployment: Deployment,
     pub disruption_budget: Option<PodDisruptionBudget>,
-    pub ingress: Option<Ingress>,
     pub network_policy: Option<NetworkPolicy>,
+    pub exposure: ExposureChildren,
     pub state: PhantomData<State>,
 }
 
@@ -72,8 +75,8 @@ pub fn build(wanted: &Wanted) -> Children<Built> {
         publish_service: service::publish(wanted),
         deployment: deployment::deployment(wanted),
         disruption_budget: disruption_budget::disruption_budget(wanted),
-        ingress: wanted.stream.ingress.as_ref().map(|ingress| ingress::ingress(wanted, ingress)),
         network_policy: network_policy::network_policy(wanted),
+        exposure: exposure::exposure(wanted),
         state: PhantomData,
     }
 }
@@ -94,8 +97,8 @@ impl Children<Built> {
         documents.push(serde_json::to_value(&self.publish_service)?);
         documents.push(serde_json::to_value(&self.deployment)?);
         documents.extend(self.disruption_budget.as_ref().map(serde_json::to_value).transpose()?);
-        documents.extend(self.ingress.as_ref().map(serde_json::to_value).transpose()?);
         documents.extend(self.network_policy.as_ref().map(serde_json::to_value).transpose()?);
+        documents.extend(self.exposure.documents()?);
         Ok(documents)
     }
 }

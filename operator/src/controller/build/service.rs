@@ -12,6 +12,8 @@ use crate::controller::Wanted;
 
 /// The port's name in both Services.
 pub(super) const PORT: &str = "http";
+/// And its number, so that `http://quotes-publish.<namespace>/publish` is the whole address.
+pub(super) const NUMBER: i32 = 80;
 
 pub fn public(wanted: &Wanted) -> Service {
     service(wanted, names::node(&wanted.stream.name), "public")
@@ -21,7 +23,6 @@ pub fn publish(wanted: &Wanted) -> Service {
     service(wanted, names::publish(&wanted.stream.name), "publish")
 }
 
-/// Port 80, so that `http://quotes-publish.<namespace>/publish` is the whole address.
 fn service(wanted: &Wanted, name: String, target: &str) -> Service {
     Service {
         metadata: metadata(wanted, name, Component::Node),
@@ -30,7 +31,7 @@ fn service(wanted: &Wanted, name: String, target: &str) -> Service {
             selector: Some(names::selector(&wanted.stream.name, Component::Node)),
             ports: Some(vec![ServicePort {
                 name: Some(PORT.into()),
-                port: 80,
+                port: NUMBER,
                 protocol: Some("TCP".into()),
                 app_protocol: Some("http".into()),
                 target_port: Some(IntOrString::String(target.into())),

@@ -1,5 +1,6 @@
 //! What is told of a stream: computed only from what the server answered, and written only when it changed.
 
+mod exposure;
 #[cfg(test)]
 mod tests;
 mod verdicts;
@@ -21,13 +22,16 @@ use ssefleet_crds::{
 };
 
 use self::{
-    verdicts::{Nodes, broker, degraded, exposed, progressing, ready, secrets},
+    exposure::exposed,
+    verdicts::{Nodes, broker, degraded, progressing, ready, secrets},
     verified::Found,
 };
 use super::{
     Context,
     build::{Applied, Children},
-    conditions::{BROKER_READY, Conditions, DEGRADED, EXPOSED, PAUSED, PROGRESSING, READY, Verdict, get, holds_for},
+    conditions::{
+        BROKER_READY, Conditions, DEGRADED, EXPOSED, PAUSED, PROGRESSING, READY, Verdict, get, holds, holds_for,
+    },
     error::{self, Blocked},
     events,
     resolve::Observed,
@@ -35,6 +39,8 @@ use super::{
 };
 use crate::{NAME, nodes::Progress};
 
+/// For a Gateway to take the route, and to have an address.
+const LOOK_FOR_GATEWAY: Duration = Duration::from_secs(20);
 /// All that a stream depends on is watched, or looked at by someone else (`secrets`, `nodes`); this only bounds what a
 /// lost watch event can cost.
 const LOOK_ANYWAY: Duration = Duration::from_mins(10);
@@ -66,9 +72,12 @@ pub(super) async fn update_status(
         found: verified::found(stream, cx),
     };
     let now = status(stream, &before, observed, wanted, applied, &seen, second(Timestamp::now()));
-    verified::probe(stream, wanted, applied, &now, cx);
+    verified::probe(stream, wanted, applied, observed.gateway.as_ref(), &now, cx);
+    // Gateways are not watched.
+    let waits = wanted.stream.exposure.gateway.is_some() && !holds(&now.conditions, EXPOSED);
     write(stream, &before, now, cx).await?;
-    Ok(Action::requeue(LOOK_ANYWAY.mul_f64(0.9 + 0.2 * fastrand::f64())))
+    let look = if waits { LOOK_FOR_GATEWAY } else { LOOK_ANYWAY };
+    Ok(Action::requeue(look.mul_f64(0.9 + 0.2 * fastrand::f64())))
 }
 
 /// Tells that nothing is done for now. What is known of the fleet, and of which generation, stays as it was.
@@ -134,13 +143,13 @@ fn status(
     let nodes = Nodes::of(&applied.deployment, stream.replicas);
     let broker = broker(wanted, &observed.missing, &nodes, applied.redis.as_ref().map(|redis| &redis.stateful_set));
     let secrets = secrets(&observed.missing, &stream.namespace);
-    let (exposed, address) = exposed(stream.ingress.as_ref(), applied.ingress.as_ref());
+    let (exposed, address) = exposed(wanted, applied, observed.gateway.as_ref());
     // A rollout is over when it has been over once for this generation: nodes that fail later are lost, not rolling.
     let settled = get(&before.conditions, PROGRESSING)
         .is_some_and(|before| before.status == "False" && before.observed_generation == generation);
     let progressing = progressing(&nodes, progress, &broker, settled);
     let degraded = degraded(&nodes, progress, &broker, secrets.as_ref(), progressing.holds);
-    let ready = ready(&nodes, &broker, secrets.as_ref(), stream.ingress.is_some().then_some(&exposed));
+    let ready = ready(&nodes, &broker, secrets.as_ref(), stream.exposure.is_open().then_some(&exposed));
 
     let mut conditions = Conditions { list: before.conditions.clone(), generation, now };
     conditions.drop(PAUSED);

@@ -1,15 +1,8 @@
 //! What each condition says, from what the server answered: pure functions, and every message tells what to do.
 
-use k8s_openapi::api::{
-    apps::v1::{Deployment, StatefulSet},
-    networking::v1::Ingress,
-};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::ResourceExt;
-use ssefleet_crds::{
-    exposure::{self, Controller},
-    names,
-    validated::Broker,
-};
+use ssefleet_crds::{names, validated::Broker};
 
 use crate::{
     controller::{Wanted, conditions::Verdict, resolve::Missing},
@@ -108,39 +101,16 @@ fn say_missing(Missing { field, secret, only_key }: &Missing, namespace: &str) -
             "spec.{field}: Secret {name} has no key {key}; add it with kubectl -n {namespace} patch secret {name} -p {patch}"
         );
     }
+    if field.ends_with("tls.secretName") {
+        let create = format!("kubectl -n {namespace} create secret tls {name} --cert=FILE --key=FILE");
+        return format!("spec.{field}: there is no Secret {name}; create it with {create}");
+    }
     // Keys and certificates are files, secrets are words.
     let is_file = ["publicKeyRef", "caSecretRef"].iter().any(|kind| field.ends_with(kind));
     let from = if is_file { format!("--from-file={key}=FILE") } else { format!("--from-literal={key}=…") };
     format!(
         "spec.{field}: there is no Secret {name}; create it with kubectl -n {namespace} create secret generic {name} {from}"
     )
-}
-
-/// Whether the stream can be reached from outside, and the address that it has then.
-pub(super) fn exposed(wanted: Option<&exposure::Ingress>, ingress: Option<&Ingress>) -> (Verdict, Option<String>) {
-    let (Some(wanted), Some(ingress)) = (wanted, ingress) else {
-        return (Verdict::no("NotRequested", "Reachable inside the cluster only; spec.exposure opens it"), None);
-    };
-    let status = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    let first = status.and_then(|balancer| balancer.ingress.as_ref()).and_then(|addresses| addresses.first());
-    let Some(address) = first.and_then(|first| first.hostname.clone().or_else(|| first.ip.clone())) else {
-        let class = wanted.class_name.as_deref().unwrap_or("the default");
-        let message = format!(
-            "Ingress {} has no address yet. If this lasts, see that a controller serves its class ({class}; kubectl get ingressclass) and publishes its address",
-            ingress.name_any()
-        );
-        return (Verdict::no("NoAddress", message), None);
-    };
-    let host = wanted.host.clone().filter(|host| !host.starts_with('*')).unwrap_or(address);
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let scheme = if wanted.tls.is_some() { "https" } else { "http" };
-    let message = match wanted.controller {
-        Controller::IngressNginx => "The Ingress has an address; buffering is off and silence is allowed for a day",
-        Controller::Traefik => {
-            "The Ingress has an address. Traefik streams by itself as long as its entry point keeps respondingTimeouts.writeTimeout at 0, the default"
-        }
-    };
-    (Verdict::yes("IngressReady", message), Some(format!("{scheme}://{host}")))
 }
 
 pub(super) fn progressing(nodes: &Nodes, progress: &Progress, broker: &Verdict, settled: bool) -> Verdict {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
-use kube::ResourceExt;
+use kube::{ResourceExt, api::DynamicObject};
 use ssefleet_crds::{SseStream, SseStreamStatus, Stream, status::LastProbe};
 
 use super::ways::ways;
@@ -33,12 +33,13 @@ pub(super) fn probe(
     object: &SseStream,
     wanted: &Wanted,
     applied: &Children<Applied>,
+    gateway: Option<&DynamicObject>,
     now: &SseStreamStatus,
     cx: &Context,
 ) {
     let stream = &wanted.stream;
     let generation = object.metadata.generation;
-    let ways = if stream.probe.enabled { ways(stream, applied.ingress.as_ref()) } else { Vec::new() };
+    let ways = if stream.exposure.probe.enabled { ways(wanted, applied, gateway) } else { Vec::new() };
     if ways.is_empty() || now.ready_replicas == 0 {
         cx.probes.forget(&stream.namespace, &stream.name);
         return;
@@ -64,9 +65,9 @@ pub(super) fn verified(
     last: Option<&LastProbe>,
     conditions: &mut Conditions,
 ) -> Option<LastProbe> {
-    let not_asked = if stream.ingress.is_none() {
+    let not_asked = if !stream.exposure.is_open() {
         Some(("NotRequested", "There is no way in from outside that could be verified; spec.exposure opens one"))
-    } else if !stream.probe.enabled {
+    } else if !stream.exposure.probe.enabled {
         Some(("Disabled", "exposure.probe.enabled is false, so no one looks whether the stream arrives"))
     } else if !exposed {
         Some(("NotExposed", "There is no address yet to subscribe at; see Exposed"))

@@ -1,55 +1,10 @@
-//! `spec.exposure`: how the stream is reached from outside the cluster.
+//! `spec.exposure.ingress`: which controller serves the Ingress, by which name, and with which certificate.
 
 use std::collections::BTreeMap;
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// How the stream is reached from outside the cluster.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Exposure {
-    /// An Ingress that does not buffer and does not cut long streams.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ingress: Option<Ingress>,
-
-    /// How the operator sees whether the ways in let a stream through as it should be: it subscribes by them itself.
-    #[serde(default, skip_serializing_if = "Probe::is_default")]
-    pub probe: Probe,
-}
-
-/// How the operator sees whether the ways in let a stream through as it should be.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Probe {
-    /// Whether it does. What it finds is the condition StreamVerified. Default true.
-    #[serde(default = "enabled")]
-    pub enabled: bool,
-
-    /// Where the operator connects to, if that is not where subscribers do: ADDRESS:PORT, for networks in which it can't
-    /// reach the public address. It still asks for the stream's host name. Default: the address that the way in has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 300))]
-    #[x_kube(validation = Rule::new("self.matches('^([a-zA-Z0-9.-]+|\\\\[[0-9a-fA-F:.]+\\\\]):[1-9][0-9]{0,4}$')").message("exposure.probe.address must be an address and a port, for example ingress.example.svc:80 or [2001:db8::1]:443"))]
-    pub address: Option<String>,
-}
-
-impl Probe {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-fn enabled() -> bool {
-    true
-}
-
-impl Default for Probe {
-    fn default() -> Self {
-        Self { enabled: enabled(), address: None }
-    }
-}
 
 /// An Ingress that does not buffer and does not cut long streams.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -83,15 +38,32 @@ pub struct Ingress {
 pub enum Controller {
     /// kubernetes/ingress-nginx, and Traefik's provider for its annotations.
     IngressNginx,
+    /// NGINX Ingress Controller of NGINX Inc (F5), whose annotations begin with nginx.org.
+    NginxInc,
     /// Traefik, for Ingresses of its own class.
     Traefik,
+    /// HAProxy Kubernetes Ingress Controller of HAProxy Technologies, whose annotations begin with haproxy.org.
+    HAProxy,
+    /// Contour.
+    Contour,
 }
 
 /// Serve the host by TLS.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.issuer) || !has(self.clusterIssuer)").message("exposure.ingress.tls takes one of issuer and clusterIssuer: a certificate has one issuer"))]
 pub struct IngressTls {
-    /// The Secret of type kubernetes.io/tls, in the stream's namespace.
+    /// The Secret of type kubernetes.io/tls, in the stream's namespace. With an issuer, cert-manager makes it.
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: String,
+
+    /// The cert-manager Issuer, in the stream's namespace, that makes the Secret and renews it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub issuer: Option<String>,
+
+    /// The cert-manager ClusterIssuer that makes the Secret and renews it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub cluster_issuer: Option<String>,
 }

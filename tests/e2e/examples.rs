@@ -25,10 +25,24 @@ async fn the_compressed_example_sends_envelopes() {
     assert!(packed.starts_with(r#"{"compressed":true,"data":"H4sI"#) && packed.len() < large.len() / 10, "{packed}");
 }
 
+/// Each way in by itself; what passes through them, `exposures/` tries. The certificate of `ingress` is never made, which
+/// its controller survives.
+#[tokio::test]
+async fn the_examples_of_each_way_in_become_ready() {
+    let cluster = cluster().await;
+    let here = cluster.namespace("examples").await;
+    for name in ["ingress", "gateway", "nginx-edge", "service"] {
+        let mut example = manifest::example(name);
+        example["metadata"]["name"] = json!(name);
+        here.apply(example).await.ready().await;
+    }
+}
+
 /// `quickstart` is what most tests apply; `external_redis.rs` has the one that needs a Redis, `edge/auth.rs`
 /// the one that needs keys.
 #[test]
 fn no_example_is_without_a_test() {
-    let tested = ["compressed", "edge", "external-redis", "memory", "quickstart"];
+    let tested =
+        ["compressed", "edge", "external-redis", "gateway", "ingress", "memory", "nginx-edge", "quickstart", "service"];
     assert_eq!(manifest::examples(), tested, "a new example needs a test");
 }

@@ -9,6 +9,7 @@ mod edge;
 mod eviction;
 mod examples;
 mod explain;
+mod exposures;
 mod external_redis;
 mod figures;
 mod follow;

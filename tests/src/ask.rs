@@ -51,10 +51,10 @@ impl Ask {
     }
 
     /// Asks until a node answers, and not the ingress by itself, as it does until it knows the stream.
-    pub(crate) async fn send(&self, access: &Access, host: &str) -> Answer {
+    pub(crate) async fn send(&self, access: &Access, via: &Target, host: &str) -> Answer {
         let begun = Instant::now();
         loop {
-            let answer = timeout(PATIENCE, self.once(access, host)).await;
+            let answer = timeout(PATIENCE, self.once(access, via, host)).await;
             let told = match answer {
                 Ok(Ok(answer)) if answer.is_of_a_node() => return answer,
                 Ok(Ok(answer)) => format!("{} from the ingress itself", answer.status),
@@ -68,15 +68,11 @@ impl Ask {
 
     /// Asks one pod, past the ingress.
     pub async fn send_to(&self, access: &Access, pod: &Target) -> Result<Answer, String> {
-        self.at(access, pod, "node").await
+        self.once(access, pod, "node").await
     }
 
-    async fn once(&self, access: &Access, host: &str) -> Result<Answer, String> {
-        self.at(access, &Target::Ingress, host).await
-    }
-
-    async fn at(&self, access: &Access, target: &Target, host: &str) -> Result<Answer, String> {
-        let mut connection = dial(access, target).await.map_err(|cause| cause.to_string())?;
+    pub(crate) async fn once(&self, access: &Access, via: &Target, host: &str) -> Result<Answer, String> {
+        let mut connection = dial(access, via).await.map_err(|cause| cause.to_string())?;
         let mut request = Request::builder().method(&self.method).uri(&self.path_and_query).header("host", host);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -127,6 +123,12 @@ impl Answer {
     pub async fn json(self) -> Value {
         let body = timeout(PATIENCE, self.body.collect()).await.must("read the answer").must("read the answer");
         serde_json::from_slice(&body.to_bytes()).must("read JSON")
+    }
+
+    /// All of the body, as text: for one that ends.
+    pub async fn text(self) -> String {
+        let body = timeout(PATIENCE, self.body.collect()).await.must("read the answer to its end");
+        String::from_utf8_lossy(&body.must("read the answer").to_bytes()).into_owned()
     }
 
     /// The next bytes of the body.

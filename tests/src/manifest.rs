@@ -64,18 +64,33 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// Fits a stream to the cluster: its namespace, and, if it has an Ingress, the cluster's controller and a host name
-/// of its own, so that tests at the same time do not meet. Returns the host.
+/// Fits a stream to the cluster: its namespace, a host name of its own, so that tests at the same time do not meet, the
+/// cluster's controller where examples have Traefik, and the cluster's Gateway where they name one in namespace `infra`.
+/// Returns the host.
 pub(crate) fn fit(manifest: &mut Value, namespace: &str, settings: &Settings) -> String {
     let host = format!("{}.{namespace}.test", manifest["metadata"]["name"].as_str().unwrap_or_default());
     manifest["metadata"]["namespace"] = json!(namespace);
-    let ingress = &mut manifest["spec"]["exposure"]["ingress"];
-    if ingress.is_object() {
-        ingress["controller"] = json!(settings.ingress.controller);
-        ingress["className"] = json!(settings.ingress.class);
-        ingress["host"] = json!(host);
-    } else if let Some(spec) = manifest["spec"].as_object_mut() {
-        spec.remove("exposure"); // indexing has made it
+    let exposure = manifest.pointer_mut("/spec/exposure").and_then(Value::as_object_mut);
+    for (way, spec) in exposure.into_iter().flatten() {
+        match way.as_str() {
+            "ingress" => {
+                spec["host"] = json!(host);
+                if spec["controller"] == "Traefik" {
+                    spec["controller"] = json!(settings.ingress.controller);
+                    spec["className"] = json!(settings.ingress.class);
+                }
+            }
+            "gateway" => {
+                spec["hostnames"] = json!([host]);
+                for parent in spec["parentRefs"].as_array_mut().into_iter().flatten() {
+                    if parent["namespace"] == "infra" {
+                        let (namespace, name) = &settings.gateway;
+                        *parent = json!({"name": name, "namespace": namespace});
+                    }
+                }
+            }
+            _ => {}
+        }
     }
     host
 }

@@ -12,6 +12,8 @@ pub struct Settings {
     /// The Helm values of this cluster's images. Without it, the chart's own.
     pub values: Option<PathBuf>,
     pub ingress: Ingress,
+    /// Namespace and name of a Gateway that is reached at the ingress' address.
+    pub gateway: (String, String),
     pub services: Services,
 }
 
@@ -40,7 +42,12 @@ impl Settings {
     /// Read from the environment; panics with what to do where there is no cluster.
     pub fn from_env() -> Self {
         assert!(variable("KUBECONFIG").is_some(), "these tests need a cluster, and KUBECONFIG is not set: {HOW}");
-        Self { values: variable("SSEFLEET_VALUES").map(PathBuf::from), ingress: ingress(), services: services() }
+        Self {
+            values: variable("SSEFLEET_VALUES").map(PathBuf::from),
+            ingress: ingress(),
+            gateway: gateway(),
+            services: services(),
+        }
     }
 }
 
@@ -58,6 +65,13 @@ fn ingress() -> Ingress {
         .trim_end_matches('/');
     let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
     Ingress { class: need("SSEFLEET_INGRESS_CLASS"), controller, address }
+}
+
+fn gateway() -> (String, String) {
+    let named = variable("SSEFLEET_GATEWAY").unwrap_or_else(|| "kube-system/traefik".into());
+    let (namespace, name) =
+        named.split_once('/').must(format_args!("use SSEFLEET_GATEWAY '{named}', not namespace/name"));
+    (namespace.into(), name.into())
 }
 
 fn services() -> Services {

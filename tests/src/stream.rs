@@ -52,13 +52,21 @@ pub struct Stream {
     pub access: Access,
     pub namespace: String,
     pub name: String,
-    /// The host name of its Ingress, if it has one.
+    /// The host name of its Ingress or route, if it has one.
     pub host: String,
+    /// Where subscribers and askers connect to: the ingress, unless told otherwise.
+    pub via: Target,
 }
 
 impl Stream {
     pub(crate) fn new(access: Access, namespace: &str, name: &str, host: String) -> Self {
-        Self { access, namespace: namespace.into(), name: name.into(), host }
+        Self { access, namespace: namespace.into(), name: name.into(), host, via: Target::Ingress }
+    }
+
+    /// The same stream, by another way in.
+    #[must_use]
+    pub fn through(&self, via: Target) -> Self {
+        Self { via, ..self.clone() }
     }
 
     /// Objects of one kind in the stream's namespace.
@@ -209,13 +217,19 @@ impl Stream {
     /// A subscriber through the ingress that sends these header fields.
     pub async fn subscribe_with(&self, path_and_query: &str, headers: &[(&str, &str)]) -> Reader {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let subscription = Subscription { host: self.host.clone(), path_and_query: path_and_query.into(), headers };
+        let (via, host) = (self.via.clone(), self.host.clone());
+        let subscription = Subscription { via, host, path_and_query: path_and_query.into(), headers };
         Reader::connect(self.access.clone(), subscription).await
     }
 
     /// One request through the ingress, and a node's answer.
     pub async fn ask(&self, ask: &Ask) -> Answer {
-        ask.send(&self.access, &self.host).await
+        ask.send(&self.access, &self.via, &self.host).await
+    }
+
+    /// One request, and the answer, whoever gives it; an error without one.
+    pub async fn ask_once(&self, ask: &Ask) -> Result<Answer, String> {
+        ask.once(&self.access, &self.via, &self.host).await
     }
 
     /// The same, until the answer is as it should be. Nothing tells when a node has read a changed file.

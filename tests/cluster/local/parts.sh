@@ -3,11 +3,11 @@
 # function make_NAME) and of the versions and files it is given; an older one is then removed.
 # A *.tar in a part is an image archive, for the nodes.
 
-kubernetes=v1.36.2 coredns=v1.15.0 helm=v4.2.3 local_path=v0.0.30 traefik=v3.7.13
+kubernetes=v1.36.2 coredns=v1.15.0 helm=v4.2.3 local_path=v0.0.30 traefik=v3.7.13 gateway_api=v1.6.1
 parts=$cache/parts
 
 packages=(buildah busybox-static ca-certificates conntrack containerd containernetworking-plugins curl debootstrap
-  etcd-server iproute2 iptables jq nftables openssl procps redis-server runc util-linux)
+  etcd-server iproute2 iptables jq nftables nginx openssl procps redis-server runc util-linux)
 
 install_packages() {
   local wanted package
@@ -67,7 +67,12 @@ all_parts() {
   part traefik "$(traefik_path)"
   part helm "$helm"
   part redis "$(dpkg-query -W -f '${Version}' redis-server)"
+  part nginx "$(dpkg-query -W -f '${Version}' nginx)"
+  part crds "$gateway_api" "$traefik"
 }
+
+# apply_crds: the kinds that Traefik must find when it starts; needs Go, as their modules are where they come from
+apply_crds() { kubectl apply --server-side --force-conflicts -f "$(part_dir crds "$gateway_api" "$traefik")"; }
 
 # traefik_path: where the program Traefik is, once its part is built
 traefik_path() { echo "$(part_dir traefik_program "$traefik" "$here/local/traefik")/traefik"; }
@@ -118,6 +123,38 @@ make_traefik_program() { # OUT VERSION SOURCE
     github.com/traefik/traefik/v3/cmd/traefik
   cd /
   rm -r "$scratch"
+}
+# module_dir MODULE@VERSION: where its files are
+module_dir() { (cd / && go mod download -json "$1" | sed -n 's/.*"Dir": "\(.*\)",*$/\1/p'); }
+make_crds() { # OUT GATEWAY-API TRAEFIK
+  local gateway traefik kind
+  gateway=$(module_dir "sigs.k8s.io/gateway-api@$2")/config/crd/standard
+  traefik=$(module_dir "github.com/traefik/traefik/v3@$3")/docs/content/reference/dynamic-configuration
+  for kind in gatewayclasses gateways httproutes grpcroutes listenersets referencegrants backendtlspolicies tlsroutes tcproutes udproutes; do
+    cp "$gateway/gateway.networking.k8s.io_$kind.yaml" "$1/"
+  done
+  cp "$traefik/kubernetes-crd-definition-v1.yml" "$1/traefik.yaml"
+  chmod -x "$1"/*
+}
+# nginx without the rest of Debian, for any user: the program with its libraries, and busybox for a shell.
+make_nginx() { # OUT VERSION
+  local root=$1/scratch/files file
+  mkdir -p "$root"/{bin,etc,usr/sbin}
+  mkdir -m 1777 "$root/tmp"
+  cp /bin/busybox "$root/bin/"
+  for file in $(busybox --list | grep -vx busybox); do ln -s busybox "$root/bin/$file"; done
+  cp /usr/sbin/nginx "$root/usr/sbin/"
+  ldd /usr/sbin/nginx | grep -o '/[^ :]*' | sort -u | while read -r file; do cp -L --parents "$file" "$root"; done
+  printf 'root:x:0:0:root:/:/bin/sh\nnginx:x:101:101:nginx:/tmp:/bin/sh\n' >"$root/etc/passwd"
+  printf 'root:x:0:\nnginx:x:101:\n' >"$root/etc/group"
+  buildah_build "$1/nginx.tar" localhost/nginx:1 -f - "$root" <<'D'
+FROM scratch
+COPY . /
+ENV PATH=/usr/sbin:/usr/bin:/bin
+USER 101:101
+CMD ["nginx", "-e", "stderr", "-g", "daemon off;"]
+D
+  rm -r "$1/scratch"
 }
 # Redis without the rest of Debian: its two programs with their libraries, and busybox for a shell.
 make_redis() { # OUT VERSION

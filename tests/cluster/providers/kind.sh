@@ -7,7 +7,7 @@ traefik_image=docker.io/library/traefik:v3.7
 
 provider_check() {
   local tool
-  for tool in kind docker kubectl helm; do have "$tool" || die "$tool is not installed"; done
+  for tool in kind docker kubectl helm go; do have "$tool" || die "$tool is not installed"; done
   docker info >/dev/null 2>&1 || die "no Docker engine answers: start one, or set SSEFLEET_CLUSTER=local"
 }
 
@@ -31,6 +31,9 @@ provider_up() {
     step "kind cluster of two nodes" create
   fi
   export KUBECONFIG=$kubeconfig
+  prepare_parts
+  part crds "$gateway_api" "$traefik"
+  step "kinds of the Gateway API and Traefik" apply_crds
   sed -e "s|image: localhost/traefik:local|image: $traefik_image|" -e 's|198\.18\.128\.80|127.0.0.1|' \
     -e 's|^  clusterIP: .*|  type: NodePort|' -e 's|ports: \[{name: web, port: 80}\]|ports: [{name: web, port: 80, nodePort: 30080}]|' \
     "$here/addons/traefik.yaml" | kubectl apply -f - >/dev/null
@@ -43,6 +46,7 @@ provider_env() {
   export_line SSEFLEET_INGRESS_CLASS traefik
   export_line SSEFLEET_INGRESS_CONTROLLER Traefik
   export_line SSEFLEET_INGRESS_ADDRESS "http://$ingress"
+  export_line SSEFLEET_GATEWAY kube-system/traefik
   export_line SSEFLEET_SERVICES port-forward
 }
 

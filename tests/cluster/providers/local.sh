@@ -51,6 +51,7 @@ provider_up() {
   mkdir -p "$state"
   step "keys and certificates" pki_up
   step "control plane" control_plane_up
+  step "kinds of the Gateway API and Traefik" apply_crds
   kubectl apply -f "$here/addons" >/dev/null
   step "nodes ${nodes[*]}" nodes_up
   for addon in coredns local-path traefik; do
@@ -73,7 +74,7 @@ provider_images() {
   app_images "$1"
   for n in "${nodes[@]}"; do step "images to node $n" node_load "$n" "${archives[@]}"; done
   # There is nowhere to pull from: Never says at once when an image is missing.
-  values_file localhost/sse-operator localhost/sse-node "$1" Never localhost/redis:7
+  values_file localhost/sse-operator localhost/sse-node "$1" Never localhost/redis:7 localhost/nginx:1
 }
 
 provider_env() {
@@ -84,6 +85,7 @@ provider_env() {
   export_line SSEFLEET_INGRESS_CLASS traefik
   export_line SSEFLEET_INGRESS_CONTROLLER Traefik
   export_line SSEFLEET_INGRESS_ADDRESS "http://$ingress_ip"
+  export_line SSEFLEET_GATEWAY kube-system/traefik
   export_line SSEFLEET_SERVICES direct
   if envoy_gateway_runs; then export_line SSEFLEET_ENVOY_ADDRESS "http://$envoy_ip"; fi
 }

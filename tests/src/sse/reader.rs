@@ -61,6 +61,8 @@ pub struct Reader {
 /// What a reader connects to.
 #[derive(Clone, Debug)]
 pub struct Subscription {
+    /// Where it connects to.
+    pub via: Target,
     pub host: String,
     pub path_and_query: String,
     /// Sent with each request.
@@ -254,7 +256,7 @@ async fn open(
     subscription: &Subscription,
     last_event_id: &str,
 ) -> Result<Response<Incoming>, dial::Error> {
-    let mut connection = dial(access, &Target::Ingress).await?;
+    let mut connection = dial(access, &subscription.via).await?;
     let mut request = Request::get(&subscription.path_and_query)
         .header("host", &subscription.host)
         .header("accept", "text/event-stream");

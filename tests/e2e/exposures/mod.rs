@@ -1,0 +1,8 @@
+//! Every way in that this cluster can run, by one table: events pass one by one, silence is survived, and a browser
+//! outlives a time without nodes.
+
+mod edge;
+mod keeps;
+mod kinds;
+mod streams;
+mod table;

@@ -76,7 +76,7 @@ pub async fn serve(
 
 /// Takes over a manifest that has changed. One that is bad changes nothing.
 async fn follow(file: PathBuf, retry: &Retry) {
-    let mut known = std::fs::read(&file).ok();
+    let mut known = None; // it may have changed since it was read for the start
     loop {
         tokio::time::sleep(LOOK).await;
         let found = std::fs::read(&file).ok();

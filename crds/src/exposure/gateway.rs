@@ -14,8 +14,8 @@ pub struct Gateway {
 
     /// The host names of the stream. Default: those of the Gateways' listeners.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.all(name, name.matches('^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$') && size(name) <= 253)").message("exposure.gateway.hostnames must be host names without scheme, port or path, for example events.example.com"))]
+    #[schemars(length(max = 16), inner(length(max = 253)))]
+    #[x_kube(validation = Rule::new("self.all(name, name.matches('^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'))").message("exposure.gateway.hostnames must be host names without scheme, port or path, for example events.example.com"))]
     pub hostnames: Vec<String>,
 
     /// What runs the Gateway: some need an object of their own besides the route. Default Standard.

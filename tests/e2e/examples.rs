@@ -33,7 +33,7 @@ async fn the_examples_of_each_way_in_become_ready() {
     let here = cluster.namespace("examples").await;
     for name in ["ingress", "gateway", "nginx-edge", "service"] {
         let mut example = manifest::example(name);
-        example["metadata"]["name"] = json!(name);
+        example["metadata"]["name"] = json!(format!("{name}-example")); // all four are called alerts
         here.apply(example).await.ready().await;
     }
 }

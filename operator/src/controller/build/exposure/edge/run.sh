@@ -16,7 +16,7 @@ case $dns in *:*) dns="[$dns]" ;; esac
 printf 'resolver %s valid=5s;\n' "$dns" >/tmp/resolver.conf
 printf 'set $nodes http://NODES.%s;\n' "$domain" >/tmp/nodes.conf
 
-now() { cat "$files"/*/* | cksum; }
+now() { cat "$files"/*/* | sha256sum; }
 seen=$(now)
 nginx -e stderr -c "$files/conf/nginx.conf" &
 nginx=$!

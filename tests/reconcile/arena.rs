@@ -44,8 +44,8 @@ impl Arena {
     }
 
     /// An operator behind the proxy.
-    pub async fn operator(&self) -> Operator {
-        Operator::start(Server::Plain(self.address()), &[&self.namespace]).await
+    pub fn operator(&self) -> Operator {
+        Operator::start(Server::Plain(self.address()), &[&self.namespace])
     }
 
     pub fn address(&self) -> SocketAddr {

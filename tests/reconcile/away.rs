@@ -13,7 +13,7 @@ async fn an_api_server_that_is_away_is_waited_for() {
     let arena = Arena::new("away").await;
     let spec = json!({"broker": {"memory": {}}, "fleet": {"replicas": 1}});
     arena.proxy.inject(Fault::always(What::Break, |_| true));
-    let mut operator = arena.operator().await;
+    let mut operator = arena.operator();
     arena.apply(&spec).await;
     sleep(Duration::from_secs(3)).await;
     assert!(operator.is_running(), "it gave up");

@@ -25,7 +25,7 @@ fn spec() -> Value {
 async fn undisturbed() -> (BTreeMap<String, Value>, usize) {
     let arena = Arena::new("calm").await;
     arena.apply(&spec()).await;
-    let operator = arena.operator().await;
+    let operator = arena.operator();
     arena.settled().await;
     operator.reconciled(1.0).await;
     let children = arena.children().await;
@@ -39,7 +39,7 @@ async fn ends_right(arena: &Arena, faults: usize, inject: impl FnOnce(&Arena)) -
     let (wanted, writes) = undisturbed().await;
     inject(arena);
     arena.apply(&spec()).await;
-    let mut operator = arena.operator().await;
+    let mut operator = arena.operator();
     arena.settled().await;
     assert_eq!(difference(&wanted, &arena.children().await), Vec::<String>::new());
     let seen = arena.proxy.writes();
@@ -115,7 +115,7 @@ async fn a_request_that_is_never_answered_holds_one_stream_and_not_for_ever() {
     let hung = |seen: &Seen| seen.verb == Verb::Patch && seen.resource == "deployments" && seen.name == "quotes";
     arena.proxy.inject(Fault::times(1, What::Hang, hung));
     arena.apply(&spec()).await;
-    let operator = arena.operator().await;
+    let operator = arena.operator();
     operator.until("ssefleet_operator_api_writes_total", 1.0, crate::process::PATIENCE).await;
     for other in ["one", "two", "three"] {
         arena.apply_named(other, &json!({"broker": {"memory": {}}, "fleet": {"replicas": 1}})).await;
@@ -141,6 +141,6 @@ async fn a_stream_that_is_seen_before_its_children_are_listed_is_reconciled_all_
     arena.apply(&spec()).await;
     let list = |seen: &Seen| seen.verb == Verb::Read && seen.resource == "deployments" && seen.name.is_empty();
     arena.proxy.inject(Fault::times(1, What::Slow(Duration::from_secs(2)), list));
-    let _operator = arena.operator().await;
+    let _operator = arena.operator();
     arena.settled().await;
 }

@@ -41,7 +41,7 @@ async fn same_end(specs: &[Value]) {
     let undisturbed = Arena::new("undisturbed").await;
     let began = before(&undisturbed, earlier).await;
     undisturbed.apply(last).await;
-    let operator = undisturbed.operator().await;
+    let operator = undisturbed.operator();
     undisturbed.settled().await;
     operator.reconciled(1.0).await;
     let wanted = undisturbed.children().await;
@@ -56,7 +56,7 @@ async fn same_end(specs: &[Value]) {
         arena.apply(last).await;
         let kept = killed_after(&arena, k).await;
         let done = arena.proxy.writes().len() - began;
-        let operator = arena.operator().await;
+        let operator = arena.operator();
         operator.reconciled(1.0).await;
         arena.settled().await;
         let found = arena.children().await;
@@ -78,7 +78,7 @@ async fn same_end(specs: &[Value]) {
 async fn before(arena: &Arena, specs: &[Value]) -> usize {
     for spec in specs {
         arena.apply(spec).await;
-        let operator = arena.operator().await;
+        let operator = arena.operator();
         arena.settled().await;
         operator.reconciled(1.0).await;
     }
@@ -94,7 +94,7 @@ async fn killed_after(arena: &Arena, k: usize) -> BTreeMap<String, Value> {
         move || kill_process(*victim.get().must("find the operator"), Signal::KILL).must("kill the operator")
     };
     arena.proxy.inject(Fault::nth_write(k, What::Then(Arc::new(kill))));
-    let mut operator = arena.operator().await;
+    let mut operator = arena.operator();
     // Known before the first write: the proxy runs on this thread.
     victim.set(Pid::from_raw(operator.pid()).must("use the operator's pid")).ok();
     operator.ended().await;

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 /// For what takes milliseconds on an idle machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running operator. Dropped, it is killed; after a failed test, its log is shown.
 pub struct Operator {
@@ -27,7 +27,7 @@ pub struct Operator {
 
 impl Operator {
     /// Starts one that speaks to `server`, a URL or a kubeconfig, and looks after these namespaces.
-    pub async fn start(server: Server<'_>, namespaces: &[&str]) -> Self {
+    pub fn start(server: Server<'_>, namespaces: &[&str]) -> Self {
         let files = tempfile::tempdir().must("make a folder");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).must("find a free port");
         let listen = listener.local_addr().must("know the port");

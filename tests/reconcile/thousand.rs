@@ -38,7 +38,7 @@ async fn a_thousand_streams_are_brought_about_kept_and_cost_little() {
     let admin = server.admin().await;
     let here = namespace(&admin, "thousand").await;
     let kubeconfig = server.kubeconfig("operator");
-    let empty = Operator::start(Server::Kubeconfig(&kubeconfig), &[&here]).await;
+    let empty = Operator::start(Server::Kubeconfig(&kubeconfig), &[&here]);
     empty.until("ssefleet_operator_leader", 1.0, ALL).await;
     sleep(Duration::from_secs(2)).await; // its watches have begun
     let start = empty.resident();
@@ -47,7 +47,7 @@ async fn a_thousand_streams_are_brought_about_kept_and_cost_little() {
     let streams: Api<SseStream> = Api::namespaced(admin.clone(), &here);
     iter(0..STREAMS).for_each_concurrent(16, |n| apply(&streams, n)).await;
     let begun = Instant::now();
-    let operator = Operator::start(Server::Kubeconfig(&kubeconfig), &[&here]).await;
+    let operator = Operator::start(Server::Kubeconfig(&kubeconfig), &[&here]);
     until_all(&streams, watcher::Config::default(), "every stream has a status about its spec", is_current).await;
     let seconds = begun.elapsed().as_secs_f64();
     let writes = steady(&operator).await;
@@ -75,7 +75,7 @@ async fn a_thousand_streams_are_brought_about_kept_and_cost_little() {
 
     operator.kill().await;
     let begun = Instant::now();
-    let operator = Operator::start(Server::Kubeconfig(&kubeconfig), &[&here]).await;
+    let operator = Operator::start(Server::Kubeconfig(&kubeconfig), &[&here]);
     #[expect(clippy::cast_precision_loss, reason = "small")]
     operator.until(r#"ssefleet_operator_reconciles_total{result="ok"}"#, STREAMS as f64, ALL).await;
     let seconds = begun.elapsed().as_secs_f64();

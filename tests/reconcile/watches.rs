@@ -31,7 +31,7 @@ fn is_watch(seen: &Seen) -> bool {
 /// A stream that is as it should be, and its operator.
 async fn settled(arena: &Arena) -> Operator {
     arena.apply(&spec()).await;
-    let operator = arena.operator().await;
+    let operator = arena.operator();
     arena.settled().await;
     operator.reconciled(1.0).await;
     operator

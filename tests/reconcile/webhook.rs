@@ -43,7 +43,7 @@ async fn a_slow_webhook_is_waited_for_and_a_refusal_is_told_until_it_is_lifted()
     let spec = json!({"broker": {"memory": {}}, "fleet": {"replicas": 1}});
     arena.apply(&spec).await;
     let begun = Instant::now();
-    let operator = arena.operator().await;
+    let operator = arena.operator();
     arena.settled().await;
     assert!(begun.elapsed() >= Duration::from_secs(3), "the webhook was not asked");
     operator.reconciled(1.0).await;

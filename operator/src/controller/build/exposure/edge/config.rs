@@ -211,7 +211,9 @@ mod tests {
         std::fs::write(folder.join("resolver.conf"), "resolver 127.0.0.1 valid=5s;").unwrap();
         std::fs::write(folder.join("nodes.conf"), "set $nodes http://127.0.0.1:1;").unwrap();
         let mut command = Command::new("nginx");
-        command.args(["-e", "stderr", "-c"]).arg(folder.join("nginx.conf")).stderr(Stdio::null());
+        // One process: workers would outlive a master that is killed.
+        command.args(["-e", "stderr", "-g", "master_process off;", "-c"]);
+        command.arg(folder.join("nginx.conf")).stderr(Stdio::null());
         let mut nginx = command.spawn().unwrap();
         let begun = Instant::now();
         while ask(health, "").is_err() && begun.elapsed() < Duration::from_secs(10) {

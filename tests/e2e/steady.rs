@@ -27,6 +27,7 @@ async fn a_steady_minute_makes_no_api_write() {
     for stream in &streams[..2] {
         stream.ready().await;
     }
+    streams[0].verified().await; // which is told half a minute later, once
     let before = steady(&cluster, &streams).await;
     sleep(Duration::from_mins(1)).await; // the minute itself
     assert_eq!(observe(&cluster, &streams).await, before);

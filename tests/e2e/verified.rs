@@ -141,8 +141,11 @@ async fn an_envoy_gateways_route_is_verified_only_without_a_deadline() {
         until_verified(&unset, "False", "CutShort"),
         until_verified(&zero, "True", "Streaming"),
     );
-    assert!(two_says.contains("was cut after 2."), "{two_says}");
-    assert!(unset_says.contains("was cut after 15."), "{unset_says}");
+    // Envoy hangs up up to a second after it has given up (its delayed_close_timeout).
+    let cut_after =
+        |says: &str, seconds: [u32; 2]| seconds.iter().any(|s| says.contains(&format!("was cut after {s}.")));
+    assert!(cut_after(&two_says, [2, 3]), "{two_says}");
+    assert!(cut_after(&unset_says, [15, 16]), "{unset_says}");
     for stream in [&two, &unset] {
         route(&here, stream, json!({"request": "0s"})).await;
     }

@@ -84,6 +84,16 @@ impl Stream {
         self.until("it is ready and nothing is in progress", STARTUP, settled).await
     }
 
+    /// Waits until the operator has seen events of the newest spec arrive by the ways in.
+    pub async fn verified(&self) -> SseStream {
+        let verified = |stream: &SseStream| {
+            condition(stream, "StreamVerified").is_some_and(|verified| {
+                verified.status == "True" && verified.observed_generation == stream.metadata.generation
+            })
+        };
+        self.until("its stream is verified", STARTUP, verified).await
+    }
+
     /// Waits until the status is about the newest spec and `met` holds.
     pub async fn until(&self, what: &str, within: Duration, met: impl Fn(&SseStream) -> bool) -> SseStream {
         let current = |stream: Option<&SseStream>| stream.is_some_and(|stream| is_current(stream) && met(stream));

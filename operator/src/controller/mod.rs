@@ -106,8 +106,7 @@ pub(crate) async fn run(
     let client = clients.ask;
     metrics.tell_of(stores.streams.clone());
     let recorder = Recorder::new(client.clone(), Reporter { controller: NAME.into(), instance: None });
-    let (probes, news) = Probes::new(client.clone(), metrics.clone());
-    let probes = Arc::new(probes);
+    let probes = Arc::new(Probes::new(client.clone(), metrics.clone(), trigger.clone()));
     let cx = Arc::new(Context {
         client,
         settings,
@@ -126,7 +125,6 @@ pub(crate) async fn run(
         std::future::pending::<()>().await;
     };
     let reconciling = controller
-        .reconcile_on(news)
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, retry, cx.clone())

@@ -21,17 +21,12 @@ use std::{
     time::Instant,
 };
 
-use futures_util::{Stream, stream::unfold};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, runtime::reflector::ObjectRef};
 use parking_lot::Mutex;
 use rustls::RootCertStore;
-use ssefleet_crds::{SseStream, names};
-use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinSet,
-    time::sleep_until,
-};
+use ssefleet_crds::names;
+use tokio::{sync::Notify, task::JoinSet, time::sleep_until};
 
 use self::schedule::{Due, Schedule};
 pub use self::{
@@ -41,7 +36,7 @@ pub use self::{
     trust::{Held, system},
     way::{Certificate, Plan, Via, Way},
 };
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, trigger::Trigger};
 
 /// Probes at a time. One takes half a minute, so that 1,000 streams need 60 or so for one each in ten minutes.
 const AT_A_TIME: usize = 64;
@@ -53,19 +48,15 @@ pub(crate) struct Probes {
     schedule: Mutex<Schedule>,
     /// Something is due earlier than it was.
     earlier: Notify,
-    news: mpsc::UnboundedSender<ObjectRef<SseStream>>,
+    trigger: Trigger,
     /// Read at the first probe by TLS.
     roots: OnceLock<RootCertStore>,
 }
 
 impl Probes {
-    /// And the streams of which there is news, for the controller.
-    pub fn new(client: Client, metrics: Metrics) -> (Self, impl Stream<Item = ObjectRef<SseStream>> + Send + use<>) {
-        let (news, receiver) = mpsc::unbounded_channel();
-        let told = unfold(receiver, async |mut receiver| receiver.recv().await.map(|stream| (stream, receiver)));
-        let probes =
-            Self { client, metrics, schedule: Mutex::default(), earlier: Notify::new(), news, roots: OnceLock::new() };
-        (probes, told)
+    /// `trigger` has those streams reconciled of which there is news.
+    pub fn new(client: Client, metrics: Metrics, trigger: Trigger) -> Self {
+        Self { client, metrics, schedule: Mutex::default(), earlier: Notify::new(), trigger, roots: OnceLock::new() }
     }
 
     /// A stream is to be probed so from now on; see [`Schedule::want`].
@@ -131,8 +122,7 @@ impl Probes {
         self.metrics.probed(&finding);
         tracing::debug!(namespace, stream = name, outcome = outcome.reason(), finding.message, "probed");
         if self.schedule.lock().found(due, finding, Instant::now(), fastrand::f64()) {
-            // No one listens only when the operator stops.
-            let _ = self.news.send(ObjectRef::new(name).within(namespace));
+            self.trigger.reconcile(ObjectRef::new(name).within(namespace));
         }
     }
 

@@ -90,7 +90,7 @@ async fn a_rollout_of_three_nodes_keeps_within_the_budget_and_loses_nothing() {
     );
     assert!(reconnects.len() >= SUBSCRIBERS, "only {} have moved", reconnects.len());
     assert!(refused.is_empty(), "a proxy answered {:?}", &refused[..refused.len().min(5)]);
-    assert!(histogram.iter().all(|reconnects| *reconnects <= BUDGET), "{histogram:?}");
+    assert!(most.is_some_and(|most| most <= BUDGET), "{most:?} within a second: {histogram:?}");
 }
 
 /// Publishes until it is to stop; says of each number whether it was acknowledged. A number's topic is what is left of it.

@@ -32,7 +32,10 @@ pub fn admin_token(stream: &str) -> SecretKey {
 /// The key in [`publish_token`] and [`admin_token`].
 pub const TOKEN: &str = "token";
 
-/// The managed Redis: StatefulSet, Service, ConfigMap and the Secret of its password.
+/// What the Sentinels of a managed Redis call the primary.
+pub const PRIMARY: &str = "ssefleet";
+
+/// The managed Redis: StatefulSet, Service, ConfigMap, NetworkPolicy, PodDisruptionBudget and the Secret of its password.
 pub fn redis(stream: &str) -> String {
     format!("{stream}-redis")
 }

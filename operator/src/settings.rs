@@ -31,7 +31,7 @@ pub struct Settings {
     #[arg(long, env = "SSEFLEET_IMAGE_PULL_SECRETS", value_delimiter = ',')]
     pub image_pull_secrets: Vec<String>,
 
-    /// Whether each stream gets a NetworkPolicy for its nodes.
+    /// Whether each stream gets a NetworkPolicy for its nodes, and one for its managed Redis.
     #[arg(long, env = "SSEFLEET_NETWORK_POLICIES", default_value_t = true, action = clap::ArgAction::Set)]
     pub network_policies: bool,
 

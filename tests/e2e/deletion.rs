@@ -22,6 +22,8 @@ async fn deleting_a_stream_removes_every_child_and_its_volume() {
         "StatefulSet/quotes-redis",
         "Service/quotes-redis",
         "Secret/quotes-redis",
+        "NetworkPolicy/quotes-redis",
+        "PodDisruptionBudget/quotes-redis",
         "Secret/quotes-publish",
         "Secret/quotes-admin",
     ] {

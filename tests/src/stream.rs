@@ -10,7 +10,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
         core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount},
-        networking::v1::Ingress,
+        networking::v1::{Ingress, NetworkPolicy},
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::Condition,
@@ -155,6 +155,7 @@ impl Stream {
         self.list::<Secret>(&mut children).await;
         self.list::<ServiceAccount>(&mut children).await;
         self.list::<Ingress>(&mut children).await;
+        self.list::<NetworkPolicy>(&mut children).await;
         self.list::<PodDisruptionBudget>(&mut children).await;
         self.list::<PersistentVolumeClaim>(&mut children).await;
         children

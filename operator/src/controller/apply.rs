@@ -122,6 +122,9 @@ async fn apply_redis(redis: RedisChildren, stream: &SseStream, cx: &Context) -> 
         password: redis.password,
         config: child(redis.config, stream, cx).await?,
         service: child(redis.service, stream, cx).await?,
+        // Before the pods that it is for.
+        network_policy: maybe(redis.network_policy, stream, cx).await?,
+        disruption_budget: child(redis.disruption_budget, stream, cx).await?,
         stateful_set: child(redis.stateful_set, stream, cx).await?,
     })
 }

@@ -12,8 +12,6 @@ use crate::digest;
 
 /// The key of the managed Redis' Secret that clients read.
 pub const PASSWORD: &str = "password";
-/// The key that redis.conf includes, so that the password is in no argument and no `ConfigMap`.
-pub const AUTH_CONF: &str = "auth.conf";
 
 /// What a credential is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +31,11 @@ impl Purpose {
         }
     }
 
-    /// The keys that the Secret needs; the first holds the credential itself.
-    fn keys(self) -> &'static [&'static str] {
+    /// The key that holds it.
+    fn key(self) -> &'static str {
         match self {
-            Self::RedisPassword => &[PASSWORD, AUTH_CONF],
-            Self::PublishToken | Self::AdminToken => &[names::TOKEN],
+            Self::RedisPassword => PASSWORD,
+            Self::PublishToken | Self::AdminToken => names::TOKEN,
         }
     }
 
@@ -53,7 +51,7 @@ impl Purpose {
     pub fn remedy(self) -> &'static str {
         match self {
             Self::RedisPassword => {
-                "which the managed Redis needs: put password and auth.conf (`requirepass PASSWORD`) back, or delete the Secret to have a new password made"
+                "which the managed Redis needs: put one there, or delete the Secret to have a new one made"
             }
             Self::PublishToken => {
                 "which publishers show: put it back, delete the Secret to have a new token made, or say in spec.auth.publish what publishers show instead"
@@ -69,7 +67,7 @@ impl Purpose {
 #[derive(Clone)]
 pub enum Credential {
     /// It is there, and never written again.
-    Kept { version: String },
+    Kept,
     /// There is none yet.
     New(String),
 }
@@ -78,27 +76,17 @@ impl Credential {
     /// The one that the Secret holds, or a new one where there is no Secret.
     pub fn of(purpose: Purpose, name: &str, secret: Option<&Secret>) -> Result<Self, Error> {
         let Some(secret) = secret else { return random().map(Self::New) };
-        let absent = purpose.keys().iter().find(|key| value(secret, key).is_none());
-        if let Some(key) = absent {
+        let key = purpose.key();
+        if value(secret, key).is_none() {
             return Err(Error::Incomplete { name: name.to_owned(), key, purpose });
         }
-        let word = purpose.keys().first().and_then(|key| value(secret, key));
-        Ok(Self::Kept { version: version(word.unwrap_or_default()) })
-    }
-
-    /// Changes when a password does, so that Redis restarts with the new one. Sixteen bits: enough to notice a
-    /// rotation, and too few to tell a guessed password from others by what a `StatefulSet` shows.
-    pub fn version(&self) -> String {
-        match self {
-            Self::Kept { version } => version.clone(),
-            Self::New(word) => version(word.as_bytes()),
-        }
+        Ok(Self::Kept)
     }
 
     /// What is to be stored, if it is not there yet.
     pub fn made(&self) -> Option<&str> {
         match self {
-            Self::Kept { .. } => None,
+            Self::Kept => None,
             Self::New(word) => Some(word),
         }
     }
@@ -107,14 +95,10 @@ impl Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Kept { .. } => "Kept",
+            Self::Kept => "Kept",
             Self::New(_) => "New",
         })
     }
-}
-
-fn version(word: &[u8]) -> String {
-    digest::short(&format!("managed Redis {}", digest::hex(word)), 2)
 }
 
 /// What a key of a Secret holds, if that is anything.
@@ -122,7 +106,7 @@ pub fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
     secret.data.as_ref()?.get(key).map(|value| value.0.as_slice()).filter(|value| !value.is_empty())
 }
 
-/// 256 bits as hex: needs no quoting in auth.conf, a URL or a header.
+/// 256 bits as hex: needs no quoting in redis.conf, a URL or a header.
 fn random() -> Result<String, Error> {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
@@ -138,16 +122,12 @@ mod tests {
     fn a_credential_is_kept_only_when_its_secret_is_whole() {
         let told =
             |purpose, keys: &[_]| Credential::of(purpose, "quotes-x", Some(&secret(keys))).unwrap_err().to_string();
-        assert!(told(Purpose::RedisPassword, &[("password", "x")]).contains("no key auth.conf"));
-        assert!(told(Purpose::RedisPassword, &[("auth.conf", "x"), ("password", "")]).contains("no key password"));
+        assert!(told(Purpose::RedisPassword, &[("password", "")]).contains("no key password"));
         let told = told(Purpose::PublishToken, &[("tokens", "x")]);
         assert_eq!(
             told,
             "Secret quotes-x has no key token, which publishers show: put it back, delete the Secret to have a new token made, or say in spec.auth.publish what publishers show instead"
         );
-        let whole = secret(&[("password", "x"), ("auth.conf", "requirepass x")]);
-        let kept = Credential::of(Purpose::RedisPassword, "quotes-redis", Some(&whole)).unwrap();
-        assert_eq!((kept.version(), kept.made()), (Credential::New("x".into()).version(), None));
         let kept = Credential::of(Purpose::PublishToken, "quotes-publish", Some(&secret(&[("token", "x")])));
         assert_eq!(kept.unwrap().made(), None);
     }

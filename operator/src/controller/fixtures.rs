@@ -59,6 +59,10 @@ pub(crate) fn managed() -> Wanted {
     wanted(yaml("{}"))
 }
 
+pub(crate) fn replicated() -> Wanted {
+    wanted(yaml("broker: {redis: {managed: {topology: Replicated}}}"))
+}
+
 /// All that the edge can be told, and three keys of two Secrets.
 pub(crate) const EDGE: &str = "
 auth:

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use ssefleet_crds::{
     GROUP, SseStream, Stream,
     auth::Publish,
-    broker::{self, Confirm, External},
+    broker::{self, Confirm, External, ExternalTopology, Sentinel},
     edition::{self, Edition},
     names,
     validated::Broker,
@@ -40,8 +40,9 @@ pub(super) fn manifest(
     spec.auth
         .publish
         .get_or_insert_with(|| Publish { token_secret_ref: Some(names::publish_token(&stream.name)), jwt: None });
-    if let Broker::ManagedRedis(_) = stream.broker {
-        spec.broker = broker::Broker { memory: None, redis: Some(managed(object, stream)) };
+    if let Broker::ManagedRedis(redis) = &stream.broker {
+        let resolved = managed(object, stream, redis.replicated.is_some());
+        spec.broker = broker::Broker { memory: None, redis: Some(resolved) };
     }
     let mut spec = serde_json::to_value(spec)?;
     if let Some(fleet) = spec.get_mut("fleet").and_then(Value::as_object_mut) {
@@ -85,14 +86,30 @@ fn generation(manifest: &str) -> Option<i64> {
     serde_saphyr::from_str::<Value>(manifest).ok()?["metadata"]["generation"].as_i64()
 }
 
-fn managed(object: &SseStream, stream: &Stream) -> broker::Redis {
+fn managed(object: &SseStream, stream: &Stream, replicated: bool) -> broker::Redis {
     let declared = object.spec.broker.redis.as_ref().and_then(|redis| redis.confirm.clone()).unwrap_or_default();
     let replicas = stream.confirm.replicas;
     let confirm = (replicas > 0).then_some(Confirm { replicas: Some(replicas), ..declared });
-    let url = format!("redis://{}.{}.svc:6379", names::redis(&stream.name), stream.namespace);
+    let host = format!("{}.{}.svc", names::redis(&stream.name), stream.namespace);
     let password_secret_ref = Some(password(&stream.name));
+    let external = if replicated {
+        let sentinel = Sentinel {
+            master_name: names::PRIMARY.into(),
+            password_secret_ref: password_secret_ref.clone(),
+            username_secret_ref: None,
+        };
+        External {
+            url: format!("redis://{host}:26379"),
+            topology: ExternalTopology::Sentinel,
+            sentinel: Some(sentinel),
+            password_secret_ref,
+            ..Default::default()
+        }
+    } else {
+        External { url: format!("redis://{host}:6379"), password_secret_ref, ..Default::default() }
+    };
     broker::Redis {
-        external: Some(External { url, password_secret_ref, ..Default::default() }),
+        external: Some(external),
         managed: None,
         broadcast_channel: stream.broadcast_channel.clone().unwrap_or_default(),
         confirm,
@@ -112,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_node_takes_the_manifest_as_it_is() {
-        for wanted in [fixtures::memory(), fixtures::managed(), fixtures::external()] {
+        for wanted in [fixtures::memory(), fixtures::managed(), fixtures::replicated(), fixtures::external()] {
             let read = manifest::read(&wanted.manifest.text).unwrap();
             assert_eq!(read.metadata.name.as_deref(), Some("quotes"), "{}", wanted.manifest.text);
             assert_eq!(read.spec.exposure, None);

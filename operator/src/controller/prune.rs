@@ -46,9 +46,11 @@ pub(super) async fn prune(
     // What leads somewhere goes before what it leads to.
     of_kind(&exposure.ingress, stream, cx).await?;
     optional(exposure, stream, cx).await?;
-    of_kind(&applied.network_policy, stream, cx).await?;
+    let policies = applied.network_policy.iter().chain(redis.and_then(|redis| redis.network_policy.as_ref()));
+    of_kind(policies, stream, cx).await?;
     let edge_budget = edge.and_then(|edge| edge.disruption_budget.as_ref());
-    of_kind(applied.disruption_budget.iter().chain(edge_budget), stream, cx).await?;
+    let redis_budget = redis.map(|redis| &redis.disruption_budget);
+    of_kind(applied.disruption_budget.iter().chain(edge_budget).chain(redis_budget), stream, cx).await?;
     let more = edge.map(|edge| &edge.deployment).into_iter().chain(retry.map(|retry| &retry.deployment));
     of_kind([&applied.deployment].into_iter().chain(more), stream, cx).await?;
     let stateful_sets = unwanted(redis.map(|redis| &redis.stateful_set), stream, cx);

@@ -26,7 +26,7 @@ mod tests {
     #[test]
     fn then_kept() {
         let mut wanted = fixtures::managed();
-        wanted.admin_token = Some(Credential::Kept { version: "1".into() });
+        wanted.admin_token = Some(Credential::Kept);
         assert_eq!(admin_token(&wanted), None);
     }
 

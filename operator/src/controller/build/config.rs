@@ -42,6 +42,11 @@ mod tests {
     }
 
     #[test]
+    fn replicas_are_told_by_their_sentinels() {
+        insta::assert_snapshot!(golden(&config(&fixtures::replicated())));
+    }
+
+    #[test]
     fn the_edge_is_passed_on() {
         insta::assert_snapshot!(golden(&config(&fixtures::edge())));
     }

@@ -91,6 +91,8 @@ impl Children<Built> {
             documents.extend(redis.password.as_ref().map(serde_json::to_value).transpose()?);
             documents.push(serde_json::to_value(&redis.config)?);
             documents.push(serde_json::to_value(&redis.service)?);
+            documents.extend(redis.network_policy.as_ref().map(serde_json::to_value).transpose()?);
+            documents.push(serde_json::to_value(&redis.disruption_budget)?);
             documents.push(serde_json::to_value(&redis.stateful_set)?);
         }
         documents.push(serde_json::to_value(&self.service)?);

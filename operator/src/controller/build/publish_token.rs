@@ -26,7 +26,7 @@ mod tests {
     #[test]
     fn then_kept() {
         let mut wanted = fixtures::managed();
-        wanted.publish_token = Some(Credential::Kept { version: "1".into() });
+        wanted.publish_token = Some(Credential::Kept);
         assert_eq!(publish_token(&wanted), None);
     }
 

@@ -1,18 +1,13 @@
-//! The Secret with Redis' password: made once, then kept. Redis includes it as a file, so that it is in no argument.
+//! The Secret with Redis' password: made once, then the user's to change. The pods follow it (`scripts/keeper.sh`).
 
 use k8s_openapi::api::core::v1::Secret;
 use ssefleet_crds::names::{self, Component};
 
 use super::super::secret;
-use crate::controller::{
-    Wanted,
-    credential::{AUTH_CONF, PASSWORD},
-    validate::Redis,
-};
+use crate::controller::{Wanted, credential::PASSWORD, validate::Redis};
 
 pub fn password(wanted: &Wanted, redis: &Redis) -> Option<Secret> {
-    let password = redis.password.made()?;
-    let data = [(AUTH_CONF, format!("requirepass {password}\n")), (PASSWORD, password.to_owned())];
+    let data = [(PASSWORD, redis.password.made()?.to_owned())];
     Some(secret(wanted, names::redis(&wanted.stream.name), Component::Redis, data))
 }
 
@@ -31,7 +26,7 @@ mod tests {
     fn then_kept() {
         let wanted = fixtures::managed();
         let mut redis = wanted.redis.clone().unwrap();
-        redis.password = Credential::Kept { version: "1".into() };
+        redis.password = Credential::Kept;
         assert_eq!(password(&wanted, &redis), None);
     }
 }

@@ -1,159 +1,61 @@
-//! The Redis server and its volume.
+//! The set of Redis pods, a single one or a primary with replicas, and their volumes.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetSpec},
-        core::v1::{
-            ConfigMapProjection, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
-            KeyToPath, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec, Probe,
-            ProjectedVolumeSource, SecretKeySelector, SecretProjection, Volume, VolumeMount, VolumeProjection,
-            VolumeResourceRequirements,
-        },
+        core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PodTemplateSpec, VolumeResourceRequirements},
     },
     apimachinery::pkg::{
         api::resource::Quantity,
         apis::meta::v1::{ObjectMeta, OwnerReference},
     },
 };
-use ssefleet_crds::names::{self, Component};
+use ssefleet_crds::{
+    broker::Persistence,
+    names::{self, Component},
+};
 
 use super::{
-    super::{CONFIG, metadata, pod, selector},
-    AUTH, FILES, MEMORY_LIMIT, PORT, config,
+    super::{CONFIG, metadata, selector},
+    config, pod,
 };
-use crate::{
-    controller::{
-        Wanted,
-        credential::{AUTH_CONF, PASSWORD},
-        validate::Redis,
-    },
-    digest,
-};
-
-/// The user of the Redis and Valkey images, Debian's and Alpine's alike.
-const USER: i64 = 999;
-/// Redis writes its append-only file out when it stops; a minute is enough for a slow disk.
-const GRACE: i64 = 60;
+use crate::controller::{Wanted, validate::Redis};
 
 pub fn stateful_set(wanted: &Wanted, redis: &Redis) -> StatefulSet {
     let name = names::redis(&wanted.stream.name);
     StatefulSet {
         metadata: metadata(wanted, name.clone(), Component::Redis),
         spec: Some(StatefulSetSpec {
-            replicas: Some(1),
+            replicas: Some(redis.spec.replicated.unwrap_or(1)),
             revision_history_limit: Some(3),
             service_name: Some(name),
             selector: selector(wanted, Component::Redis),
-            // OrderedReady would wait for ever for a pod that a bad image keeps from being ready.
+            // OrderedReady would wait for ever for a pod that a bad image keeps from being ready; and replicas that have
+            // all been away need each other to be ready.
             pod_management_policy: Some("Parallel".into()),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(names::labels(&wanted.stream.name, Component::Redis)),
-                    annotations: Some(annotations(redis)),
+                    annotations: Some(annotations(wanted, redis)),
                     ..Default::default()
                 }),
-                spec: Some(pod_spec(wanted, redis)),
+                spec: Some(pod::pod_spec(wanted, redis)),
             },
-            volume_claim_templates: Some(vec![claim(wanted, redis)]),
+            volume_claim_templates: match redis.spec.persistence {
+                Persistence::AppendOnly => Some(vec![claim(wanted, redis)]),
+                Persistence::None => None,
+            },
             ..Default::default()
         }),
         ..Default::default()
     }
 }
 
-/// Redis reads both at its start only.
-fn annotations(redis: &Redis) -> BTreeMap<String, String> {
-    let config = digest::short(&config::text(redis), 8);
-    [(CONFIG.to_owned(), format!("{config}-{}", redis.password.version()))].into()
-}
-
-fn pod_spec(wanted: &Wanted, redis: &Redis) -> PodSpec {
-    PodSpec {
-        automount_service_account_token: Some(false),
-        image_pull_secrets: pod::pull_secrets(&wanted.settings),
-        enable_service_links: Some(false),
-        security_context: Some(pod::security(USER)),
-        termination_grace_period_seconds: Some(GRACE),
-        containers: vec![container(wanted, redis)],
-        volumes: Some(vec![
-            files(&names::redis(&wanted.stream.name)),
-            Volume { name: "tmp".into(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Default::default() },
-        ]),
-        ..Default::default()
-    }
-}
-
-fn container(wanted: &Wanted, redis: &Redis) -> Container {
-    let exec = |command: &[&str], probe: Probe| {
-        let command = command.iter().map(|word| (*word).to_owned()).collect();
-        Some(Probe { exec: Some(ExecAction { command: Some(command) }), ..probe })
-    };
-    let mount = |name: &str, path: &str, read_only: bool| VolumeMount {
-        name: name.into(),
-        mount_path: path.into(),
-        read_only: read_only.then_some(true),
-        ..Default::default()
-    };
-    Container {
-        name: "redis".into(),
-        image: Some(wanted.settings.redis_image.clone()),
-        image_pull_policy: wanted.settings.image_pull_policy.clone(),
-        command: Some(vec!["redis-server".into(), format!("{FILES}/{}", config::FILE)]),
-        env: Some(vec![EnvVar {
-            name: "REDISCLI_AUTH".into(),
-            value_from: Some(EnvVarSource {
-                secret_key_ref: Some(SecretKeySelector {
-                    name: names::redis(&wanted.stream.name),
-                    key: PASSWORD.into(),
-                    optional: None,
-                }),
-                ..Default::default()
-            }),
-            ..Default::default()
-        }]),
-        ports: Some(vec![ContainerPort {
-            name: Some("redis".into()),
-            container_port: PORT,
-            protocol: Some("TCP".into()),
-            ..Default::default()
-        }]),
-        resources: Some(pod::resources(
-            redis.spec.resources.as_ref(),
-            [("cpu", "100m"), ("memory", "128Mi")],
-            MEMORY_LIMIT,
-        )),
-        // -e turns an error reply, such as LOADING while the log is read, into an exit code; without it, only a server
-        // that does not answer at all fails. So a long load keeps it unready, and alive.
-        readiness_probe: exec(&["redis-cli", "-e", "ping"], pod::probe(3, 2)),
-        liveness_probe: exec(&["redis-cli", "ping"], pod::probe(20, 3)),
-        startup_probe: exec(&["redis-cli", "ping"], pod::probe(2, 60)),
-        security_context: Some(pod::container_security()),
-        volume_mounts: Some(vec![
-            mount("data", "/data", false),
-            mount("files", FILES, true),
-            mount("tmp", "/tmp", false),
-        ]),
-        ..Default::default()
-    }
-}
-
-fn files(name: &str) -> Volume {
-    let item = |key: &str, path: &str| Some(vec![KeyToPath { key: key.into(), path: path.into(), mode: None }]);
-    let config = ConfigMapProjection { name: name.into(), items: item(config::FILE, config::FILE), optional: None };
-    let auth = SecretProjection { name: name.into(), items: item(AUTH_CONF, AUTH), optional: None };
-    Volume {
-        name: "files".into(),
-        projected: Some(ProjectedVolumeSource {
-            default_mode: Some(pod::SECRET_MODE),
-            sources: Some(vec![
-                VolumeProjection { config_map: Some(config), ..Default::default() },
-                VolumeProjection { secret: Some(auth), ..Default::default() },
-            ]),
-        }),
-        ..Default::default()
-    }
+/// What the pods read at their start only.
+fn annotations(wanted: &Wanted, redis: &Redis) -> BTreeMap<String, String> {
+    [(CONFIG.to_owned(), config::version(wanted, redis))].into()
 }
 
 /// The volume belongs to the stream and goes with it. It does not belong to the `StatefulSet`, as a retention policy
@@ -216,12 +118,26 @@ mod tests {
     }
 
     #[test]
-    fn a_new_password_restarts_it_and_a_kept_one_does_not() {
+    fn replicated() {
+        insta::assert_snapshot!(golden(&built("broker: {redis: {managed: {topology: Replicated}}}")));
+    }
+
+    #[test]
+    fn without_persistence_there_is_no_volume_to_wait_for() {
+        insta::assert_snapshot!(golden(&built(
+            "broker: {redis: {managed: {persistence: None, image: registry.example.com/redis:7}}}"
+        )));
+    }
+
+    #[test]
+    fn a_password_restarts_nothing_and_a_setting_does() {
         let wanted = fixtures::managed();
-        let annotations = |password: Credential| annotations(&Redis { password, ..wanted.redis.clone().unwrap() });
-        let new = Credential::New("one".into());
-        assert_eq!(annotations(new.clone()), annotations(Credential::Kept { version: new.version() }));
-        assert_ne!(annotations(new), annotations(Credential::New("other".into())));
+        let redis = wanted.redis.clone().unwrap();
+        let kept = Redis { password: Credential::Kept, ..redis.clone() };
+        assert_eq!(annotations(&wanted, &redis), annotations(&wanted, &kept));
+        let mut unlimited = redis.clone();
+        unlimited.spec.resources = Some(fixtures::yaml("fleet: {pod: {resources: {}}}").fleet.pod.resources.unwrap());
+        assert_ne!(annotations(&wanted, &redis), annotations(&wanted, &unlimited));
     }
 
     #[test]

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Starts the Sentinel of this pod, as soon as there is a primary to look after.
+#
+# Its file outlives the container, not the pod: with it, the votes that it has given. Its id is that of the pod's name, so
+# that one that comes back is the same to the others, and is not counted twice.
+set -eu
+. "${FILES:-/etc/redis}/lib.sh"
+. "$files/replicas.sh"
+
+password=$(the_password)
+conf=$run/sentinel.conf
+majority=$(($(echo "$peers" | wc -w) / 2 + 1))
+
+if [ ! -s "$conf" ]; then
+  # The others' word counts even if the primary is gone just now: they need this one's vote for another.
+  until primary=$(named) && [ -n "$primary" ] || { primary=$(primary) && [ -n "$primary" ]; }; do sleep 0.5; done
+  say "looking after $primary"
+  put "$conf" "$(cat "$files/sentinel.conf")
+sentinel announce-ip $HOST
+sentinel myid $(printf '%s' "$HOST" | sha1sum | cut -c1-40)
+sentinel monitor ssefleet $primary $port $majority
+sentinel down-after-milliseconds ssefleet 5000
+sentinel failover-timeout ssefleet 10000
+sentinel parallel-syncs ssefleet 4
+"
+fi
+
+# Sentinel itself writes a password without quotes, and does not write an ACL that was changed.
+put "$conf" "$(sed '/auth-pass /d; /^sentinel sentinel-pass /d; /^user /d' "$conf")
+sentinel auth-pass ssefleet $(quoted "$password")
+sentinel sentinel-pass $(quoted "$password")
+user default on $(accepted) ~* &* +@all
+"
+exec redis-server "$conf" --sentinel

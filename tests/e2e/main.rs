@@ -4,6 +4,7 @@
 
 #![allow(clippy::panic, reason = "a test fails by panicking, in a sentence")]
 
+mod broker_ready;
 mod deletion;
 mod edge;
 mod eviction;
@@ -15,12 +16,14 @@ mod figures;
 mod follow;
 mod install;
 mod live;
+mod managed_redis;
 mod pacing;
 mod paused;
 mod quickstart;
 mod redis_restart;
 mod refused;
 mod repair;
+mod replicated_redis;
 mod resume;
 mod rollout;
 mod steady;

@@ -11,6 +11,7 @@ pub mod apiserver;
 pub mod ask;
 pub mod cluster;
 pub mod dial;
+pub mod exec;
 pub mod faults;
 pub mod figures;
 pub mod helm;

@@ -31,14 +31,6 @@ impl Purpose {
         }
     }
 
-    /// The key that holds it.
-    fn key(self) -> &'static str {
-        match self {
-            Self::RedisPassword => PASSWORD,
-            Self::PublishToken | Self::AdminToken => names::TOKEN,
-        }
-    }
-
     /// The key that holds the credential itself.
     pub fn key(self) -> &'static str {
         match self {

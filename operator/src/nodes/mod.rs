@@ -4,6 +4,7 @@
 //! opens to the operator what is not for everyone. `rounds` asks all of them in turn: [`Nodes`] keeps what they told, by
 //! pod (`pods`, `report`), prompts kubelets for what nodes do not have yet (`prompt`), and writes `figures`.
 
+mod broker;
 mod client;
 mod figures;
 mod pods;
@@ -14,6 +15,7 @@ mod stats;
 mod token;
 
 pub use self::{
+    broker::{Failing, Part},
     client::PORT as ADMIN_PORT,
     pods::Pods,
     report::{Progress, name},

@@ -10,7 +10,7 @@ use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::ResourceExt;
 use ssefleet_crds::edition::Edition;
 
-use super::{client::Error, stats::Stats};
+use super::{broker::Failing, client::Error, stats::Stats};
 
 /// How long a node may say nothing before it no longer counts as one that is about to.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -116,6 +116,9 @@ pub struct Progress {
     pub refused: Vec<(String, String)>,
     /// Pods that don't answer, so that nobody knows.
     pub silent: Vec<String>,
+    /// Nodes that tell how their broker does, ready or not, and what is wrong with it.
+    pub heard: usize,
+    pub failing: Vec<Failing>,
 }
 
 impl Progress {
@@ -133,7 +136,13 @@ impl Progress {
                 _ => progress.behind.push(pod()),
             }
         }
+        for report in reports.iter().filter(|report| !report.leaving) {
+            let Some(stats) = report.stats() else { continue };
+            progress.heard += 1;
+            progress.failing.extend(stats.broker.failing(&report.pod));
+        }
         progress.behind.sort();
+        progress.failing.sort();
         progress.refused.sort();
         progress.silent.sort();
         progress

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use ssefleet_crds::edition::Edition;
 
+use super::broker::Broker;
+
 /// What a node tells of itself.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -14,6 +16,7 @@ pub struct Stats {
     /// It is about to stop.
     pub draining: bool,
     pub configuration: Configuration,
+    pub broker: Broker,
 }
 
 /// The manifest that a node runs.

@@ -54,7 +54,7 @@ impl Pods {
         let manifest = format!(
             "{{apiVersion: ssefleet.dev/v1alpha1, kind: SseStream, metadata: {{name: quotes, namespace: market}}, spec: {{broker: {{redis: {{managed: {managed}}}}}}}}}"
         );
-        let rendered = render::children(&manifest, &Arguments::parse_from(["test"]).settings).unwrap();
+        let rendered = render::children(&manifest, &Arguments::parse_from(["test"]).settings, &[]).unwrap();
         let documents: Vec<Value> = serde_saphyr::from_multiple(&rendered).unwrap();
         let child = |kind: &str| {
             let named = |document: &&Value| document["kind"] == kind && document["metadata"]["name"] == "quotes-redis";

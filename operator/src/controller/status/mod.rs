@@ -1,5 +1,6 @@
 //! What is told of a stream: computed only from what the server answered, and written only when it changed.
 
+mod broker;
 mod exposure;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,9 @@ use ssefleet_crds::{
 };
 
 use self::{
+    broker::broker,
     exposure::exposed,
-    verdicts::{Nodes, broker, degraded, progressing, ready, secrets},
+    verdicts::{Nodes, degraded, progressing, ready, secrets},
     verified::Found,
 };
 use super::{
@@ -141,7 +143,8 @@ fn status(
     let stream = &wanted.stream;
     let generation = object.metadata.generation;
     let nodes = Nodes::of(&applied.deployment, stream.replicas);
-    let broker = broker(wanted, &observed.missing, &nodes, applied.redis.as_ref().map(|redis| &redis.stateful_set));
+    let broker =
+        broker(wanted, &observed.missing, &nodes, progress, applied.redis.as_ref().map(|redis| &redis.stateful_set));
     let secrets = secrets(&observed.missing, &stream.namespace);
     let (exposed, address) = exposed(wanted, applied, observed.gateway.as_ref());
     // A rollout is over when it has been over once for this generation: nodes that fail later are lost, not rolling.

@@ -1,21 +1,20 @@
 //! What each condition says, from what the server answered: pure functions, and every message tells what to do.
 
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
-use ssefleet_crds::{names, validated::Broker};
 
 use crate::{
-    controller::{Wanted, conditions::Verdict, resolve::Missing},
+    controller::{conditions::Verdict, resolve::Missing},
     nodes::{ADMIN_PORT, Progress, name as node_names},
 };
 
 /// The reason of every condition that waits for a Secret of the user's.
-const SECRET_MISSING: &str = "SecretMissing";
+pub(super) const SECRET_MISSING: &str = "SecretMissing";
 
 /// The nodes as their Deployment tells of them.
 pub(super) struct Nodes {
     name: String,
-    wanted: i32,
+    pub wanted: i32,
     pub present: i32,
     /// Of the newest template.
     updated: i32,
@@ -52,48 +51,13 @@ impl Nodes {
     }
 }
 
-pub(super) fn broker(wanted: &Wanted, missing: &[Missing], nodes: &Nodes, redis: Option<&StatefulSet>) -> Verdict {
-    let (name, namespace) = (&wanted.stream.name, &wanted.stream.namespace);
-    match &wanted.stream.broker {
-        Broker::Memory => Verdict::yes("InMemory", "Events are kept in the node's memory and end with its pod"),
-        Broker::ManagedRedis(_) => {
-            let redis = redis.and_then(|redis| redis.status.as_ref()).and_then(|status| status.ready_replicas);
-            if redis.unwrap_or(0) > 0 {
-                return Verdict::yes("RedisReady", "The managed Redis answers");
-            }
-            let pod = format!("{}-0", names::redis(name));
-            Verdict::no(
-                "RedisNotReady",
-                format!(
-                    "The managed Redis does not answer yet. If this lasts: kubectl -n {namespace} describe pod {pod}"
-                ),
-            )
-        }
-        Broker::ExternalRedis(redis) => {
-            if let Some(missing) = missing.iter().find(|missing| missing.is_of_broker()) {
-                return Verdict::no(SECRET_MISSING, say_missing(missing, namespace));
-            }
-            if nodes.ready > 0 || nodes.wanted == 0 {
-                return Verdict::yes("RedisReached", format!("The nodes reach {}", redis.url));
-            }
-            Verdict::no(
-                "RedisNotReached",
-                format!(
-                    "No node has reached {} yet. If this lasts: kubectl -n {namespace} logs deployment/{name}",
-                    redis.url
-                ),
-            )
-        }
-    }
-}
-
 /// A Secret that the nodes need for something else than the broker, if one is missing.
 pub(super) fn secrets(missing: &[Missing], namespace: &str) -> Option<Verdict> {
     let first = missing.iter().find(|missing| !missing.is_of_broker())?;
     Some(Verdict::no(SECRET_MISSING, say_missing(first, namespace)))
 }
 
-fn say_missing(Missing { field, secret, only_key }: &Missing, namespace: &str) -> String {
+pub(super) fn say_missing(Missing { field, secret, only_key }: &Missing, namespace: &str) -> String {
     let (name, key) = (&secret.name, &secret.key);
     if *only_key {
         let patch = format!(r#"'{{"stringData":{{"{key}":"…"}}}}'"#);
@@ -115,7 +79,7 @@ fn say_missing(Missing { field, secret, only_key }: &Missing, namespace: &str) -
 
 pub(super) fn progressing(nodes: &Nodes, progress: &Progress, broker: &Verdict, settled: bool) -> Verdict {
     let Nodes { wanted, updated, ready, .. } = nodes;
-    let Progress { nodes: serving, behind, refused, silent } = progress;
+    let Progress { nodes: serving, behind, refused, silent, .. } = progress;
     if nodes.failure.is_some() || !nodes.rolling && !refused.is_empty() {
         Verdict::no("Stuck", "The rollout does not go on; see Degraded")
     } else if nodes.complete() && !behind.is_empty() {

@@ -84,6 +84,7 @@ fn pod_spec(wanted: &Wanted) -> PodSpec {
     PodSpec {
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
+        image_pull_secrets: pod::pull_secrets(&wanted.settings),
         security_context: Some(pod::security(USER)),
         termination_grace_period_seconds: Some(5),
         node_selector: (!pod.node_selector.is_empty()).then(|| pod.node_selector.clone()),

@@ -14,8 +14,10 @@ mod rounds;
 mod stats;
 mod token;
 
+#[cfg(test)]
+pub use self::broker::Failing;
 pub use self::{
-    broker::{Failing, Part},
+    broker::Part,
     client::PORT as ADMIN_PORT,
     pods::Pods,
     report::{Progress, name},

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod pace;
 pub mod publication;
 pub mod retry;
+pub mod shed;
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -50,6 +51,7 @@ use crate::{
     limits::Limits,
     metrics::{Closed, Metrics},
     pace::Pace,
+    shed::Shedding,
 };
 
 /// What a node serves.
@@ -130,6 +132,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         auth: auth.clone(),
         drain: drain.clone(),
         pace: pace.clone(),
+        shedding: Shedding::default(),
         metrics: metrics.clone(),
         guard,
         errors: 0.into(),

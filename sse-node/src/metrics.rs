@@ -62,6 +62,8 @@ pub enum Closed {
     Drained,
     /// The drain timeout was over.
     Cut,
+    /// This node has more than its share.
+    Shed,
     MaxAge,
     Stale,
     Lagging,
@@ -78,6 +80,7 @@ impl Closed {
             Self::Dead => "dead",
             Self::Drained => "drained",
             Self::Cut => "cut",
+            Self::Shed => "shed",
             Self::MaxAge => "max_age",
             Self::Stale => "stale",
             Self::Lagging => "lagging",
@@ -92,6 +95,7 @@ impl Closed {
         match self {
             Self::ByClient | Self::Dead => "goodbye",
             Self::Drained | Self::Cut => "this node is about to stop; reconnect to another",
+            Self::Shed => "this node has more than its share; reconnect to another",
             Self::MaxAge => "this connection is old enough; reconnect",
             Self::Stale => "this connection has taken nothing for too long",
             Self::Lagging => "this connection lags too far; reconnect and go on from your last event id",

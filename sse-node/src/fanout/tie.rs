@@ -29,7 +29,7 @@ impl Tie {
 
     /// The stream is about to end.
     pub fn ending(&mut self, why: Closed) {
-        if let (Closed::Drained | Closed::Cut | Closed::MaxAge, Some(pass)) = (why, self.pass.take()) {
+        if let (Closed::Drained | Closed::Cut | Closed::MaxAge | Closed::Shed, Some(pass)) = (why, self.pass.take()) {
             pass.give();
         }
     }

@@ -6,10 +6,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use http_body_util::{BodyExt, Limited};
 use hyper::{Method, Request, StatusCode, body::Incoming};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -32,6 +34,7 @@ use crate::{
     },
     metrics::Metrics,
     pace::Pace,
+    shed::{self, Shedding},
 };
 
 /// The most connections on one page, and how many there are if nothing is said.
@@ -44,6 +47,7 @@ pub struct Admin {
     pub auth: Arc<Auth>,
     pub drain: Arc<Drain>,
     pub pace: Arc<Pace>,
+    pub shedding: Shedding,
     pub metrics: Metrics,
     pub guard: Guard,
     /// Errors since the start, by this listener's reckoning, for `/stats`.
@@ -59,7 +63,8 @@ impl Handler for Admin {
         match (request.method(), path) {
             (&Method::POST, "/drain") => self.drain(),
             (&Method::POST, "/revoke") => self.revoke(request).await,
-            (method, "/drain" | "/revoke") => respond::not_allowed(method, "POST, OPTIONS"),
+            (&Method::POST, "/shed") => self.shed(request).await,
+            (method, "/drain" | "/revoke" | "/shed") => respond::not_allowed(method, "POST, OPTIONS"),
             (&Method::GET, "/tap") => tap(request.uri().query().unwrap_or_default(), &self.hub, &self.metrics).await,
             (method, "/tap") => respond::not_allowed(method, "GET, OPTIONS"),
             (&Method::GET | &Method::HEAD, _) => match path {
@@ -76,7 +81,7 @@ impl Handler for Admin {
                 "/stats" => respond::json(&self.stats()),
                 "/connections" => self.connections(request.uri().query().unwrap_or_default()).await,
                 _ => respond::not_found(
-                    "there are /healthz, /readyz, /metrics, /stats, /connections, /tap, POST /drain and POST /revoke",
+                    "there are /healthz, /readyz, /metrics, /stats, /connections, /tap, POST /drain, POST /revoke and POST /shed",
                 ),
             },
             (method, _) => respond::not_allowed(method, "GET, HEAD, OPTIONS"),
@@ -102,6 +107,25 @@ impl Admin {
         let mut response = respond::json(&json!({"draining": self.metrics.connections.get()}));
         *response.status_mut() = StatusCode::ACCEPTED;
         response
+    }
+
+    async fn shed(&self, request: Request<Incoming>) -> Response {
+        if self.drain.has_begun() {
+            return respond::unavailable("draining: this node lets go of all it has");
+        }
+        let Ok(body) = Limited::new(request.into_body(), shed::MAX_BODY).collect().await else {
+            return respond::problem(StatusCode::BAD_REQUEST, "the body broke off, or is too large");
+        };
+        match shed::read(&body.to_bytes(), self.current.get().drain.reconnects_per_second) {
+            Ok(wanted) => {
+                self.shedding.begin(wanted, self.pace.clone());
+                let mut response =
+                    respond::json(&json!({"shedding": wanted.connections, "perSecond": wanted.per_second}));
+                *response.status_mut() = StatusCode::ACCEPTED;
+                response
+            }
+            Err(why) => respond::problem(StatusCode::BAD_REQUEST, &why),
+        }
     }
 
     async fn revoke(&self, request: Request<Incoming>) -> Response {
@@ -139,6 +163,9 @@ impl Admin {
         stats["position"] = json!(self.hub.head().map(|position| position.to_string()));
         stats["nodes"] = self.pace.nodes().into();
         stats["draining"] = self.drain.has_begun().into();
+        stats["cpuSeconds"] = cpu_seconds().into();
+        let latency = &self.metrics.publish_latency;
+        stats["delivery"] = json!({"events": latency.get_sample_count(), "seconds": latency.get_sample_sum()});
         stats["configuration"] = self.current.report();
         stats
     }
@@ -191,4 +218,10 @@ impl Admin {
             "blocked": row.blocked,
         })
     }
+}
+
+/// What this process has used since its start.
+fn cpu_seconds() -> f64 {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(used).unwrap_or_default().as_secs_f64()
 }

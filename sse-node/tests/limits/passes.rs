@@ -7,7 +7,7 @@ use ssefleet_tests::redis::Server;
 
 use crate::{
     raw::{Client, alone, among, ask},
-    support::{Node, eventually},
+    support::{Node, eventually, send},
 };
 
 const LIMITS: &str = r#"{"connect": {"max": 50}, "concurrent": {"max": 50}}"#;
@@ -51,6 +51,20 @@ async fn clients_of_a_node_that_drains_come_back_to_another_and_a_stranger_does_
     .await;
     assert_eq!(stays.metric("ssefleet_node_limit_passes_used_total").await, 50);
     drains.stopped().await;
+}
+
+#[tokio::test]
+async fn clients_that_a_node_sheds_come_back_uncounted() {
+    let node = alone(&json!({"connect": {"max": 2}}), json!({"connections": {"retry": "100ms"}})).await;
+    let mut clients = fill(&node, 2).await;
+    assert_eq!(ask(node.public, "").await.status(), 429);
+    let request = hyper::Request::post("/shed").header("host", "node").body(r#"{"connections": 2}"#.to_owned().into());
+    assert_eq!(send(node.admin, request.unwrap()).await.status(), 202);
+    for client in &mut clients {
+        client.ended().await;
+    }
+    fill(&node, 2).await;
+    assert_eq!(ask(node.public, "").await.status(), 429);
 }
 
 /// At the drain's deadline what is left is cut off, all at once, as the process ends.

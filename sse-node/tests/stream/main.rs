@@ -19,6 +19,7 @@ mod publish;
 mod reload;
 mod resume;
 mod retry;
+mod shed;
 mod support;
 mod tap;
 mod tls;

@@ -4,11 +4,11 @@
 pki=$state/pki
 ec=(-algorithm EC -pkeyopt ec_paramgen_curve:P-256)
 
-# certificate NAME SUBJECT USAGE [ALTERNATIVE-NAMES]
+# certificate NAME SUBJECT USAGE [ALTERNATIVE-NAMES [CA]]
 certificate() {
   openssl genpkey "${ec[@]}" -out "$pki/$1.key"
   openssl req -new -key "$pki/$1.key" -subj "$2" |
-    openssl x509 -req -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -CAcreateserial -days 365 -out "$pki/$1.crt" -extfile <(
+    openssl x509 -req -CA "$pki/${5:-ca}.crt" -CAkey "$pki/${5:-ca}.key" -CAcreateserial -days 365 -out "$pki/$1.crt" -extfile <(
       printf 'basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=%s\n' "$3"
       if [ -n "${4:-}" ]; then printf 'subjectAltName=%s\n' "$4"; fi
     )
@@ -43,6 +43,12 @@ pki_up() {
   local n dns=DNS:kubernetes
   if [ -e "$pki/complete" ]; then return; fi
   authority
+  # With these the API server shows itself to aggregated APIs: a CA of its own, so that no other client passes for it.
+  openssl genpkey "${ec[@]}" -out "$pki/front-proxy-ca.key"
+  openssl req -x509 -new -key "$pki/front-proxy-ca.key" -days 365 -subj /CN=ssefleet-test-front-proxy \
+    -out "$pki/front-proxy-ca.crt" \
+    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
+  certificate front-proxy-client /CN=front-proxy-client clientAuth '' front-proxy-ca
   certificate etcd /CN=etcd serverAuth,clientAuth IP:127.0.0.1
   certificate apiserver /CN=kube-apiserver serverAuth \
     "$dns,$dns.default,$dns.default.svc,$dns.default.svc.cluster.local,IP:127.0.0.1,IP:$api_ip,IP:$hub_ip"

@@ -8,13 +8,14 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Duration, seconds};
+use crate::units::{Duration, cores, seconds};
 
 /// The nodes: how many, and how they are rolled out.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Fleet {
-    /// How many nodes serve the stream. `kubectl scale sse/NAME --replicas=N` sets it too. Default 2.
+    /// How many nodes serve the stream. `kubectl scale sse/NAME --replicas=N` sets it too. With `autoscaling` it is what
+    /// that begins with, or writes. Default 2.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: i32,
@@ -95,6 +96,17 @@ pub struct Pod {
     /// More annotations for the pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// What a node's container requests of CPU if nothing is said, in cores.
+const USUAL_CPU: f64 = 0.1;
+
+impl Pod {
+    /// The cores that a node's container requests. None are counted as a few, so that nothing is divided by 0.
+    pub fn requested_cpu(&self) -> f64 {
+        let given = self.resources.as_ref().and_then(|resources| resources.requests.get("cpu"));
+        given.and_then(cores).filter(|cores| *cores > 0.0).unwrap_or(USUAL_CPU)
+    }
 }
 
 /// Compute resources, as in any container:

@@ -6,6 +6,7 @@
 //! checks again.
 
 pub mod auth;
+pub mod autoscaling;
 pub mod broker;
 pub mod compression;
 pub mod connections;

@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::autoscaling::AutoscalingStatus;
+
 /// What the operator last saw.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -34,6 +36,10 @@ pub struct SseStreamStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
 
+    /// What autoscaling has decided, in mode Operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<AutoscalingStatus>,
+
     /// Where to subscribe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -47,8 +53,8 @@ pub struct SseStreamStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_probe: Option<LastProbe>,
 
-    /// Ready, Progressing, Degraded, BrokerReady, Exposed, StreamVerified, and Paused while it is: each says in its
-    /// message what to do.
+    /// Ready, Progressing, Degraded, BrokerReady, Exposed, StreamVerified, Autoscaling where it is on, and Paused
+    /// while it is: each says in its message what to do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

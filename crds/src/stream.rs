@@ -7,8 +7,8 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::Auth, broker::Broker, compression::Compression, connections::Connections, cors::Cors, exposure::Exposure,
-    fleet::Fleet, history::History, rate_limits::RateLimits, status::SseStreamStatus,
+    auth::Auth, autoscaling::Autoscaling, broker::Broker, compression::Compression, connections::Connections,
+    cors::Cors, exposure::Exposure, fleet::Fleet, history::History, rate_limits::RateLimits, status::SseStreamStatus,
 };
 
 /// A server-sent-events stream and the fleet that serves it. The operator makes the pods, the broker
@@ -52,7 +52,13 @@ use crate::{
     validation = Rule::new("!has(self.spec.rateLimits) || !has(self.spec.rateLimits.publish) || self.spec.rateLimits.publish.per != 'Subject' || (has(self.spec.auth.publish) && has(self.spec.auth.publish.jwt))")
         .message("rateLimits.publish per: Subject needs auth.publish.jwt, whose tokens say who the subject is"),
     validation = Rule::new("!has(self.spec.broker.memory) || self.spec.fleet.replicas == 1")
-        .message("broker.memory keeps the events inside one pod: set fleet.replicas to 1, or use broker.redis to have several")
+        .message("broker.memory keeps the events inside one pod: set fleet.replicas to 1, or use broker.redis to have several"),
+    validation = Rule::new("!has(self.spec.autoscaling) || !has(self.spec.broker.memory)")
+        .message("autoscaling needs broker.redis: broker.memory keeps the events inside one pod"),
+    validation = Rule::new("!has(self.spec.autoscaling) || !has(self.spec.autoscaling.targetConnectionsPerPod) || self.spec.autoscaling.targetConnectionsPerPod <= self.spec.connections.maxPerPod")
+        .message("autoscaling.targetConnectionsPerPod may not be more than connections.maxPerPod, at which a node refuses"),
+    validation = Rule::new("!has(self.spec.autoscaling) || !has(self.spec.autoscaling.targetCpuPercent) || !has(self.spec.fleet.pod.resources) || (has(self.spec.fleet.pod.resources.requests) && 'cpu' in self.spec.fleet.pod.resources.requests)")
+        .message("autoscaling.targetCpuPercent is of what the nodes request: set fleet.pod.resources.requests.cpu")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SseStreamSpec {
@@ -97,6 +103,10 @@ pub struct SseStreamSpec {
     /// Default: a Redis that the operator runs.
     #[serde(default)]
     pub broker: Broker,
+
+    /// How many nodes there are is decided by the load. Without it, there are `fleet.replicas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
 
     /// How the stream is reached from outside the cluster. Without it, only from inside.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -107,6 +107,16 @@ pub fn bytes(quantity: &IntOrString) -> Option<u64> {
     number.parse::<f64>().ok().map(|n| (n * scale as f64).ceil() as u64)
 }
 
+/// The cores that a quantity such as `250m` or `1.5` stands for.
+pub fn cores(quantity: &IntOrString) -> Option<f64> {
+    let text = match quantity {
+        IntOrString::Int(n) => return Some(f64::from(*n)),
+        IntOrString::String(text) => text.trim(),
+    };
+    let (number, scale) = text.strip_suffix('m').map_or((text, 1.0), |number| (number, 1000.0));
+    number.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number / scale)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +137,13 @@ mod tests {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
         assert!(duration("2562047h").is_some());
+    }
+
+    #[test]
+    fn cores_are_whole_or_thousandths() {
+        let read = |text: &str| cores(&IntOrString::String(text.into()));
+        assert_eq!((read("250m"), read("1.5"), read("2")), (Some(0.25), Some(1.5), Some(2.0)));
+        assert_eq!((cores(&IntOrString::Int(3)), read("much"), read("inf")), (Some(3.0), None, None));
     }
 
     #[test]

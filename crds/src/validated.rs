@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::{
     SseStream,
     auth::Auth,
+    autoscaling::Autoscaling,
     broker::{self, ExternalTls, ExternalTopology, Persistence, SecretKey, Topology},
     compression::Compression,
     connections::{RefuseWith, SlowConsumer},
@@ -45,6 +46,7 @@ pub struct Stream {
     pub confirm: Confirm,
     /// The ways in from outside; none is set by default.
     pub exposure: Exposure,
+    pub autoscaling: Option<Autoscaling>,
 }
 
 /// How a node that is to stop lets go of its connections.
@@ -247,6 +249,7 @@ impl TryFrom<&SseStream> for Stream {
                 .filter(|channel| !channel.is_empty()),
             confirm: spec.broker.redis.as_ref().map_or(Confirm::NONE, Confirm::from),
             exposure: spec.exposure.clone().unwrap_or_default(),
+            autoscaling: spec.autoscaling.clone(),
         })
     }
 }

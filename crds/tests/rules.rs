@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use ssefleet_crds::{
     Stream,
     auth::TimeClaim,
+    autoscaling::AutoscalingMode,
     broker::Persistence,
     compression::CompressionMode,
     connections::SlowConsumer,
@@ -97,6 +98,18 @@ fn sentinels_and_clusters_are_told_by_several_hosts() {
         broker(json!({"url": "redis://a,b,c:7000", "topology": "Cluster"})),
         Broker::ExternalRedis(redis) if redis.topology == RedisTopology::Cluster
     ));
+}
+
+#[test]
+fn autoscaling_that_is_switched_on_has_defaults_that_suit_connections_that_last() {
+    let stream = read(&json!({"name": "quotes"}), &json!({"autoscaling": {"scaleDown": {"pods": 3}}})).unwrap();
+    let scaling = stream.autoscaling.unwrap();
+    assert_eq!((scaling.mode, scaling.min_replicas, scaling.max_replicas), (AutoscalingMode::Operator, 2, 10));
+    assert_eq!(scaling.target_connections(stream.connections.max_per_pod), 700);
+    assert_eq!((scaling.scale_up.stabilization_window, scaling.scale_up.pods), (units::seconds(0), 4));
+    assert_eq!((scaling.scale_down.stabilization_window, scaling.scale_down.pods), (units::seconds(300), 3));
+    assert!(scaling.shed.enabled);
+    assert_eq!([0, 1, 7, 70].map(|asked| scaling.bounded(asked)), [0, 2, 7, 10]);
 }
 
 #[test]

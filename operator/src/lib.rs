@@ -3,8 +3,10 @@
 //! [`run`] is the one way in. It owns nothing global: clients, settings, listener and shutdown are handed to it, so
 //! that a test runs it in its own process. The story of one reconcile is in [`controller`].
 
+mod autoscale;
 mod clients;
 pub mod controller;
+pub mod custom_metrics;
 mod digest;
 mod http;
 mod lease;

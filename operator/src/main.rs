@@ -9,8 +9,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use futures_util::future::OptionFuture;
 use kube::Config;
-use sse_operator::{Clients, Identity, Settings, optional::Kind, render};
+use sse_operator::{Clients, Identity, Settings, custom_metrics, optional::Kind, render};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -71,6 +72,14 @@ struct Run {
     /// This replica's name, as the Lease shows it. Default: a random one.
     #[arg(long, env = "POD_NAME")]
     pod_name: Option<String>,
+
+    /// Serve the API custom.metrics.k8s.io here, for HorizontalPodAutoscalers. It takes APIServices that lead here.
+    #[arg(long, env = "SSEFLEET_CUSTOM_METRICS", value_name = "ADDRESS", requires = "custom_metrics_service")]
+    custom_metrics: Option<SocketAddr>,
+
+    /// The Service that leads to --custom-metrics, in the operator's namespace; a Secret of that name is made there.
+    #[arg(long, env = "SSEFLEET_CUSTOM_METRICS_SERVICE", value_name = "NAME")]
+    custom_metrics_service: Option<String>,
 
     /// How logs are written; `RUST_LOG` says which.
     #[arg(long, env = "SSEFLEET_LOG_FORMAT", value_enum, default_value = "json")]
@@ -141,12 +150,27 @@ fn operate(run: Run) -> Result<(), Failure> {
         let listener = TcpListener::bind(run.listen)
             .await
             .map_err(|error| failed(format!("can't listen on {}: {error}", run.listen)))?;
+        let client = clients.ask.clone();
+        let namespace = run.settings.pod_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+        let metrics = match run.custom_metrics.zip(run.custom_metrics_service) {
+            None => None,
+            Some((listen, service)) => {
+                let listener = TcpListener::bind(listen)
+                    .await
+                    .map_err(|error| failed(format!("can't listen on --custom-metrics {listen}: {error}")))?;
+                let place = custom_metrics::Place { service, namespace: namespace.clone() };
+                Some(custom_metrics::serve(client.clone(), place, listener))
+            }
+        };
         let lease = (!run.no_lease).then(|| Identity {
-            namespace: run.settings.pod_namespace.clone().unwrap_or_else(|| clients.ask.default_namespace().to_owned()),
+            namespace,
             holder: run.pod_name.unwrap_or_else(|| format!("sse-operator-{:08x}", fastrand::u32(..))),
         });
         let shutdown = shutdown_on_signals().map_err(failed)?;
-        Box::pin(sse_operator::run(clients, run.settings, lease, listener, shutdown)).await.map_err(failed)
+        tokio::select! {
+            ended = Box::pin(sse_operator::run(clients, run.settings, lease, listener, shutdown)) => ended.map_err(failed),
+            () = async { OptionFuture::from(metrics).await; std::future::pending().await } => Ok(()),
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use kube::{ResourceExt, runtime::reflector::Store};
 use prometheus::{
-    Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
 };
 use ssefleet_crds::SseStream;
@@ -26,6 +26,10 @@ pub struct Metrics {
     pub writes: IntCounterVec,
     /// `ssefleet_operator_reconcile_seconds`
     pub seconds: Histogram,
+    /// `ssefleet_operator_scalings_total{direction}`
+    scalings: IntCounterVec,
+    /// `ssefleet_operator_shed_connections_total`
+    pub shed_connections: IntCounter,
     /// `ssefleet_operator_leader`: 1 while this replica reconciles.
     pub leader: IntGauge,
     /// `ssefleet_operator_probes_total{result}`
@@ -62,6 +66,20 @@ impl Metrics {
                     HistogramOpts::new("ssefleet_operator_reconcile_seconds", "How long a reconcile takes.")
                         .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0]),
                 ),
+            )?,
+            scalings: register(
+                &registry,
+                IntCounterVec::new(
+                    opts("scalings_total", "Times that autoscaling in mode Operator changed the number of nodes."),
+                    &["direction"],
+                ),
+            )?,
+            shed_connections: register(
+                &registry,
+                IntCounter::with_opts(opts(
+                    "shed_connections_total",
+                    "Connections that nodes were asked to let go, so that others get their share.",
+                )),
             )?,
             leader: register(
                 &registry,
@@ -104,6 +122,11 @@ impl Metrics {
     /// From now on, the conditions of these streams are told too.
     pub fn tell_of(&self, streams: Store<SseStream>) {
         self.streams.set(streams).ok(); // a replica that leads again has a process of its own
+    }
+
+    /// Autoscaling has changed the number of nodes.
+    pub fn scaled(&self, from: i32, to: i32) {
+        self.scalings.with_label_values(&[if to > from { "up" } else { "down" }]).inc();
     }
 
     /// In Prometheus' text format.

@@ -10,6 +10,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::{Deployment, StatefulSet},
+        autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::{ConfigMap, Service, ServiceAccount},
         networking::v1::{Ingress, NetworkPolicy},
         policy::v1::PodDisruptionBudget,
@@ -108,6 +109,7 @@ stores! {
     stateful_sets: StatefulSet,
     deployments: Deployment,
     disruption_budgets: PodDisruptionBudget,
+    horizontal_pod_autoscalers: HorizontalPodAutoscaler,
     ingresses: Ingress,
     network_policies: NetworkPolicy,
 }

@@ -39,6 +39,19 @@ fn the_default_values_render_what_is_expected() {
 }
 
 #[test]
+fn custom_metrics_are_served_only_on_request() {
+    let without = objects(&["crds.install=false"]);
+    assert!(of_kind(&without, "APIService").is_empty());
+    let with = objects(&["crds.install=false", "customMetrics.enabled=true"]);
+    let deployment = of_kind(&with, "Deployment")[0];
+    let variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"].to_string();
+    assert!(variables.contains("SSEFLEET_CUSTOM_METRICS_SERVICE"), "{variables}");
+    let more = with.iter().filter(|object| !without.contains(object) && object["kind"] != "Deployment");
+    let more: Vec<String> = more.map(|object| serde_saphyr::to_string(object).unwrap()).collect();
+    assert_snapshot!(more.join("---\n"));
+}
+
+#[test]
 fn with_watched_namespaces_the_rights_end_there() {
     let objects = objects(&["watchNamespaces={streams,others}", "crds.install=false"]);
     assert_eq!(of_kind(&objects, "ClusterRole").len() + of_kind(&objects, "ClusterRoleBinding").len(), 0);

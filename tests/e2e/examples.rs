@@ -1,7 +1,10 @@
 //! Every manifest in `examples/` is applied.
 
 use serde_json::json;
-use ssefleet_tests::{cluster, manifest};
+use ssefleet_tests::{
+    cluster, manifest,
+    stream::{REACTION, is},
+};
 
 #[tokio::test]
 async fn the_memory_example_becomes_ready() {
@@ -38,11 +41,33 @@ async fn the_examples_of_each_way_in_become_ready() {
     }
 }
 
+#[tokio::test]
+async fn the_autoscaled_example_has_two_nodes_and_says_who_decides() {
+    let cluster = cluster().await;
+    let here = cluster.namespace("autoscaled").await;
+    let stream = here.apply(manifest::example("autoscaled")).await;
+    stream.ready().await;
+    let decides = |stream: &ssefleet_crds::SseStream| is(stream, "Autoscaling", "True");
+    let stream = stream.until("autoscaling is on", REACTION, decides).await;
+    let decided = stream.status.unwrap_or_default().autoscaling.unwrap_or_default();
+    assert_eq!(decided.desired_replicas, 2);
+}
+
 /// `quickstart` is what most tests apply; `external_redis.rs` has the one that needs a Redis, `edge/auth.rs`
 /// the one that needs keys.
 #[test]
 fn no_example_is_without_a_test() {
-    let tested =
-        ["compressed", "edge", "external-redis", "gateway", "ingress", "memory", "nginx-edge", "quickstart", "service"];
+    let tested = [
+        "autoscaled",
+        "compressed",
+        "edge",
+        "external-redis",
+        "gateway",
+        "ingress",
+        "memory",
+        "nginx-edge",
+        "quickstart",
+        "service",
+    ];
     assert_eq!(manifest::examples(), tested, "a new example needs a test");
 }

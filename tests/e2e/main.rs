@@ -4,6 +4,7 @@
 
 #![allow(clippy::panic, reason = "a test fails by panicking, in a sentence")]
 
+mod autoscaling;
 mod broker_ready;
 mod deletion;
 mod edge;

@@ -57,7 +57,13 @@ async fn only_run() -> Result<(), String> {
 
 /// `helm upgrade --install` from the chart in this folder; returns when the operators are ready.
 pub async fn upgrade(access: &Access, chart: &Path) -> Result<(), String> {
-    install(access, chart, &["--wait", "--timeout", "3m"]).await
+    upgrade_with(access, chart, &[]).await
+}
+
+/// The same, with more values, as `--set` takes them.
+pub async fn upgrade_with(access: &Access, chart: &Path, values: &[&str]) -> Result<(), String> {
+    let values = values.iter().flat_map(|value| ["--set", value]);
+    install(access, chart, &["--wait", "--timeout", "3m"].into_iter().chain(values).collect::<Vec<_>>()).await
 }
 
 /// The same of an older chart, which need not know all of the values, nor give today's operator all its rights: so

@@ -107,6 +107,8 @@ pub(super) async fn apply(
         publish_service: child(built.publish_service, stream, cx).await?,
         deployment: child(built.deployment, stream, cx).await?,
         disruption_budget: maybe(built.disruption_budget, stream, cx).await?,
+        horizontal_pod_autoscaler: maybe(built.horizontal_pod_autoscaler, stream, cx).await?,
+        scaled_object: built.scaled_object,
         network_policy: maybe(built.network_policy, stream, cx).await?,
         exposure: Box::pin(apply_exposure(built.exposure, stream, cx)).await?,
         state: PhantomData,

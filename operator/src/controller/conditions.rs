@@ -13,10 +13,11 @@ pub(super) const EXPOSED: &str = "Exposed";
 pub(super) const STREAM_VERIFIED: &str = "StreamVerified";
 /// There only while it holds.
 pub(super) const PAUSED: &str = "Paused";
+pub(super) const AUTOSCALING: &str = "Autoscaling";
 
 /// What is to be said of one condition.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Verdict {
+pub struct Verdict {
     pub holds: bool,
     /// In one CamelCase word.
     pub reason: &'static str,
@@ -42,6 +43,7 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    /// There is nothing to be said of it.
     pub fn drop(&mut self, type_: &str) {
         self.list.retain(|condition| condition.type_ != type_);
     }

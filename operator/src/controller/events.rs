@@ -60,6 +60,11 @@ pub(super) async fn token_created(stream: &SseStream, secret: &str, whom: &str, 
     publish(stream, EventType::Normal, "TokenCreated".into(), note, cx).await;
 }
 
+pub(crate) async fn scaled(stream: &SseStream, from: i32, to: i32, why: &str, cx: &Context) {
+    let note = format!("Scaled from {from} to {to}: {why}");
+    publish(stream, EventType::Normal, if to > from { "ScaledOut" } else { "ScaledIn" }.into(), note, cx).await;
+}
+
 /// An event that can't be written is logged and no more: the stream's state does not depend on it.
 async fn publish(stream: &SseStream, type_: EventType, reason: String, note: String, cx: &Context) {
     cx.metrics.write("Event", "create");

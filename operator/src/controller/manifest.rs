@@ -36,6 +36,7 @@ pub(super) fn manifest(
 ) -> Result<Manifest, Box<dyn std::error::Error>> {
     let mut spec = object.spec.clone();
     spec.exposure = None;
+    spec.autoscaling = None;
     // In a cluster, whoever reaches the port may not publish for that alone.
     spec.auth
         .publish
@@ -211,7 +212,7 @@ mod tests {
     fn what_concerns_only_the_operator_does_not_touch_a_node() {
         let plain = fixtures::managed();
         let changed = fixtures::wanted(fixtures::yaml(
-            "fleet: {replicas: 7, pod: {image: other}}\nexposure: {ingress: {controller: Traefik}}",
+            "fleet: {replicas: 7, pod: {image: other}}\nexposure: {ingress: {controller: Traefik}}\nautoscaling: {}",
         ));
         assert_eq!(plain.manifest, changed.manifest);
     }

@@ -23,6 +23,8 @@ struct Remembered {
     children: HashMap<(&'static str, String), u64>,
     /// The status that was written last, and the resource version that it was computed from.
     status: Option<(Option<String>, SseStreamStatus)>,
+    /// Pods are marked as those that are to go.
+    marked: bool,
 }
 
 impl Memory {
@@ -68,6 +70,15 @@ impl Memory {
     pub fn status_written(&self, stream: &SseStream, status: SseStreamStatus) {
         let seen = stream.metadata.resource_version.clone();
         self.0.lock().entry(key(stream)).or_default().status = Some((seen, status));
+    }
+
+    pub fn marked(&self, stream: &SseStream) {
+        self.0.lock().entry(key(stream)).or_default().marked = true;
+    }
+
+    /// Whether pods were marked since this was asked last.
+    pub fn take_marked(&self, stream: &SseStream) -> bool {
+        self.0.lock().get_mut(&key(stream)).is_some_and(|remembered| std::mem::take(&mut remembered.marked))
     }
 
     pub fn forget<K>(&self, gone: &ObjectRef<K>)

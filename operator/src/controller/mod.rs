@@ -8,7 +8,8 @@
 //!   networking.k8s.io ingresses and networkpolicies, and the kinds of `optional::Kind`: get, list, watch, create, patch,
 //!   delete
 //! - gateway.networking.k8s.io gateways: get
-//! - pods: list, watch; patch (an annotation that prompts the kubelet)
+//! - pods: list, watch; patch (an annotation that prompts the kubelet, and a mark on those that are to go)
+//! - autoscaling horizontalpodautoscalers: as those above
 //! - secrets: get, create, delete (never list or watch); the probes read the admin token's and the certificates'
 //! - events.k8s.io events: create, patch
 //!
@@ -20,13 +21,14 @@ pub mod build;
 mod conditions;
 mod credential;
 mod error;
-mod events;
+pub(crate) mod events;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod manifest;
 mod memory;
 mod prune;
 mod resolve;
+pub(crate) mod scale_in;
 mod status;
 mod validate;
 mod words;
@@ -43,7 +45,7 @@ use kube::{
     runtime::{
         controller::{self, Action},
         events::{Recorder, Reporter},
-        reflector::ObjectRef,
+        reflector::{ObjectRef, Store},
     },
 };
 use ssefleet_crds::SseStream;
@@ -51,6 +53,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{apply::apply, build::build, memory::Memory, prune::prune, resolve::resolve, status::update_status};
 pub use self::{
+    conditions::Verdict,
     credential::Credential,
     error::Error,
     resolve::Observed,
@@ -58,6 +61,7 @@ pub use self::{
 };
 use crate::{
     NAME,
+    autoscale::{self, Scalers},
     clients::Clients,
     http::Readiness,
     metrics::Metrics,
@@ -88,6 +92,8 @@ pub struct Context {
     pub(crate) pods: Pods,
     pub(crate) secrets: Secrets,
     pub(crate) trigger: Trigger,
+    pub(crate) scalers: Scalers,
+    pub(crate) streams: Store<SseStream>,
     pub(crate) recorder: Recorder,
     pub(crate) probes: Arc<Probes>,
 }
@@ -105,6 +111,7 @@ pub(crate) async fn run(
     let (pods, watching_pods) = Pods::watch(&clients.watch, &settings.watch_namespaces);
     let client = clients.ask;
     metrics.tell_of(stores.streams.clone());
+    let streams = controller.store();
     let recorder = Recorder::new(client.clone(), Reporter { controller: NAME.into(), instance: None });
     let probes = Arc::new(Probes::new(client.clone(), metrics.clone(), trigger.clone()));
     let cx = Arc::new(Context {
@@ -117,6 +124,8 @@ pub(crate) async fn run(
         pods,
         secrets: Secrets::default(),
         trigger,
+        scalers: Scalers::default(),
+        streams,
         recorder,
         probes: probes.clone(),
     });
@@ -147,6 +156,7 @@ pub(crate) async fn run(
         () = nodes::run(&cx) => {}
         () = cx.stores.optional.follow() => {}
         () = secrets::look(&cx.secrets, &cx.client, &cx.trigger) => {}
+        () = autoscale::run(&cx) => {}
     }
 }
 
@@ -188,6 +198,8 @@ async fn pipeline(stream: &SseStream, cx: &Context) -> Result<Action, Error> {
     cx.filled().await?;
     let observed = resolve(stream, cx).await?; // reads: the Secrets that the stream refers to
     let wanted = validate(stream, &observed, &cx.settings)?; // parsed once; has no invalid state
+    status::decided(stream, &observed, cx).await?; // what autoscaling wants is kept before it is acted on
+    scale_in::mark(stream, &wanted, cx).await; // who goes, if there are to be fewer nodes
     let applied = Box::pin(apply(build(&wanted), stream, cx)).await?; // writes only what differs
     prune(stream, &wanted, &applied, cx).await?; // ours, and no longer wanted
     cx.nodes.expect(stream, &wanted.manifest.edition); // what the nodes are to run from now on

@@ -53,6 +53,7 @@ pub(super) async fn prune(
     of_kind(applied.disruption_budget.iter().chain(edge_budget).chain(redis_budget), stream, cx).await?;
     let more = edge.map(|edge| &edge.deployment).into_iter().chain(retry.map(|retry| &retry.deployment));
     of_kind([&applied.deployment].into_iter().chain(more), stream, cx).await?;
+    of_kind(&applied.horizontal_pod_autoscaler, stream, cx).await?;
     let stateful_sets = unwanted(redis.map(|redis| &redis.stateful_set), stream, cx);
     if !stateful_sets.is_empty() {
         // Secrets are not watched: the password goes just before the Redis that it was for.

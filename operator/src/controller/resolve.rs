@@ -22,6 +22,7 @@ use super::{
     words::Words,
 };
 use crate::{
+    autoscale::Scale,
     nodes::Token,
     optional::{Kind, Present},
     secrets::{Lane, Seen},
@@ -85,6 +86,8 @@ pub struct Observed {
     pub kinds: Present,
     /// The first Gateway of `exposure.gateway`, for the address; `None` too where it may not be read.
     pub gateway: Option<DynamicObject>,
+    /// What autoscaling has decided, in mode Operator.
+    pub scale: Option<Scale>,
 }
 
 /// A Secret that is not there, or not whole.
@@ -113,7 +116,8 @@ pub(super) async fn resolve(stream: &SseStream, cx: &Context) -> Result<Observed
     let observed = observed?;
     let kinds = cx.stores.optional.present().await;
     let gateway = gateway(stream, &kinds, cx).await;
-    Ok(Observed { manifest: build::present(stream, &cx.stores), kinds, gateway, ..observed })
+    let scale = cx.scalers.of(stream);
+    Ok(Observed { manifest: build::present(stream, &cx.stores), kinds, gateway, scale, ..observed })
 }
 
 /// What was read of Secrets so far.

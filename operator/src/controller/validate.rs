@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use ssefleet_crds::{
     SseStream, Stream,
+    autoscaling::AutoscalingMode,
     broker::SecretKey,
     names,
     validated::{Broker, Invalid, ManagedRedis},
@@ -15,7 +16,7 @@ use super::{
     manifest::{Manifest, manifest},
     resolve::Observed,
 };
-use crate::{optional::Present, settings::Settings};
+use crate::{autoscale::Scale, optional::Present, settings::Settings};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -70,7 +71,8 @@ pub struct Redis {
 }
 
 pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) -> Result<Wanted, Error> {
-    let stream = Stream::try_from(object)?;
+    let mut stream = Stream::try_from(object)?;
+    stream.replicas = replicas(&stream, observed.scale.as_ref());
     let manifest = manifest(object, &stream, observed.secrets.as_deref(), observed.manifest.as_deref())
         .map_err(|error| Error::Manifest(error.to_string()))?;
     let redis = match (&stream.broker, &observed.password) {
@@ -90,6 +92,15 @@ pub fn validate(object: &SseStream, observed: &Observed, settings: &Settings) ->
         settings: settings.clone(),
         stream,
     })
+}
+
+/// In mode Operator autoscaling says how many nodes there are, and begins with what the stream says; else that counts.
+fn replicas(stream: &Stream, scale: Option<&Scale>) -> i32 {
+    match (&stream.autoscaling, scale) {
+        (Some(scaling), None) if scaling.mode == AutoscalingMode::Operator => scaling.bounded(stream.replicas),
+        (_, Some(scale)) => scale.status.desired_replicas,
+        (_, None) => stream.replicas,
+    }
 }
 
 /// In order and each once, so that what is built is the same each time.

@@ -15,15 +15,19 @@ mod stats;
 mod token;
 
 #[cfg(test)]
-pub use self::broker::Failing;
+pub use self::{broker::Failing, client::Error, stats::Delivery};
 pub use self::{
     broker::Part,
-    client::PORT as ADMIN_PORT,
+    client::{Client, PORT as ADMIN_PORT},
     pods::Pods,
-    report::{Progress, name},
+    report::{Progress, Report, name},
     rounds::{Nodes, run},
+    stats::Stats,
     token::Token,
 };
 
 /// The annotation of a pod whose change prompts its kubelet; no template has it.
 pub const PROMPT: &str = "ssefleet.dev/prompted";
+/// What a pod costs when fewer are wanted: the cheapest go first.
+/// <https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#pod-deletion-cost>
+pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";

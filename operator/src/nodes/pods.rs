@@ -74,7 +74,7 @@ fn trim(pod: &mut Pod) {
     pod.spec = None;
     pod.metadata.owner_references = None;
     if let Some(annotations) = &mut pod.metadata.annotations {
-        annotations.retain(|name, _| name == super::PROMPT);
+        annotations.retain(|name, _| [super::PROMPT, super::DELETION_COST].contains(&&**name));
     }
     let status = pod.status.take().unwrap_or_default();
     let mut conditions = status.conditions;

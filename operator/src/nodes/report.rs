@@ -35,6 +35,8 @@ pub struct Report {
     pub silent_since: Instant,
     /// The annotation by which its kubelet was last prompted.
     pub prompted: Option<String>,
+    /// It is marked as one that is to go.
+    pub marked: bool,
 }
 
 /// What a node told of its manifest.
@@ -62,6 +64,7 @@ impl Report {
             told: None,
             silent_since: now,
             prompted: pod.annotations().get(super::PROMPT).cloned(),
+            marked: pod.annotations().contains_key(super::DELETION_COST),
         }
     }
 

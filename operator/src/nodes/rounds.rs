@@ -28,6 +28,8 @@ use crate::controller::Context;
 /// How often the nodes of a stream are asked, and how often while something is on its way.
 const LEISURE: Duration = Duration::from_secs(20);
 const HURRY: Duration = Duration::from_secs(1);
+/// How often where autoscaling decides by what they tell.
+const SCALED: Duration = Duration::from_secs(10);
 /// So long it is hurried; a kubelet that was not to be prompted takes two minutes at most.
 const IN_A_HURRY: Duration = Duration::from_secs(30);
 /// So many streams are asked at a time at leisure: those in a hurry need not wait behind them.
@@ -52,6 +54,8 @@ struct Known {
     /// What the last reconcile that was asked for was told.
     told: Progress,
     figures: Kept,
+    /// How often they are asked while nothing is on its way.
+    leisure: Duration,
     /// When they are to be asked again; none while they are being asked.
     due: Option<Instant>,
 }
@@ -62,6 +66,9 @@ impl Nodes {
         let mut all = self.known.lock();
         let (now, uid) = (Instant::now(), stream.uid().unwrap_or_default());
         let known = all.entry(ObjectRef::from_obj(stream)).or_insert_with(|| Known::new(stream, newest.clone(), now));
+        let leisure = leisure(stream);
+        known.due = known.due.map(|due| if leisure < known.leisure { now } else { due });
+        known.leisure = leisure;
         if known.uid != uid {
             *known = Known::new(stream, newest.clone(), now);
         } else if known.newest != *newest {
@@ -79,10 +86,21 @@ impl Nodes {
         self.known.lock().remove(stream);
     }
 
-    #[allow(dead_code, reason = "autoscaling reads its samples here")]
     /// What is known of the stream's nodes, as of the last time they were asked.
     pub fn of(&self, stream: &SseStream) -> Vec<Report> {
         self.known.lock().get(&ObjectRef::from_obj(stream)).map(|known| known.reports.clone()).unwrap_or_default()
+    }
+
+    /// What the stream's nodes tell at this moment.
+    pub async fn ask(&self, pods: Vec<Report>) -> Vec<Report> {
+        let asked = pods.into_iter().map(async |mut pod| {
+            if let Some(ip) = pod.ip {
+                let answer = self.client.stats(ip).await;
+                pod.answered(answer, Instant::now());
+            }
+            pod
+        });
+        join_all(asked).await
     }
 
     /// How far they are with what they are to run. A pod that has not been asked yet is behind.
@@ -130,6 +148,7 @@ impl Known {
             prompts: HashMap::new(),
             told: Progress::default(),
             figures: Kept { figures: Figures::written(stream), at: None },
+            leisure: leisure(stream),
             due: Some(now),
         }
     }
@@ -154,11 +173,15 @@ impl Known {
 
     fn next(&self, now: Instant) -> Duration {
         match now.duration_since(self.since.0) {
-            since if self.told.is_over() || since > IN_A_HURRY * 6 => LEISURE.mul_f64(0.9 + 0.2 * fastrand::f64()),
+            since if self.told.is_over() || since > IN_A_HURRY * 6 => self.leisure.mul_f64(0.9 + 0.2 * fastrand::f64()),
             since if since > IN_A_HURRY => HURRY * 5,
             _ => HURRY,
         }
     }
+}
+
+fn leisure(stream: &SseStream) -> Duration {
+    if stream.spec.autoscaling.is_some() { SCALED } else { LEISURE }
 }
 
 /// Asks for ever.

@@ -17,6 +17,17 @@ pub struct Stats {
     pub draining: bool,
     pub configuration: Configuration,
     pub broker: Broker,
+    /// What its process has used since its start.
+    pub cpu_seconds: Option<f64>,
+    pub delivery: Delivery,
+}
+
+/// How many events the node has written to its subscribers, and how long that took from the log on, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Delivery {
+    pub events: u64,
+    pub seconds: f64,
 }
 
 /// The manifest that a node runs.

@@ -176,9 +176,21 @@ impl Reader {
         received
     }
 
+    /// Takes note of all that has happened up to now, without waiting.
+    pub fn catch_up(&mut self) {
+        while let Ok(note) = self.notes.try_recv() {
+            self.keep(note);
+        }
+    }
+
     /// Waits for the next thing to happen; an event is kept and returned.
     async fn take_note(&mut self) -> Option<Received> {
-        match self.notes.recv().await.must("go on reading, as the reader's task has ended") {
+        let note = self.notes.recv().await.must("go on reading, as the reader's task has ended");
+        self.keep(note)
+    }
+
+    fn keep(&mut self, note: Note) -> Option<Received> {
+        match note {
             Note::Connected(pod, at) => {
                 self.pods.push(pod);
                 self.begun.push(at);

@@ -9,9 +9,9 @@ use ssefleet_crds::names::{self, Component};
 use super::{metadata, selector};
 use crate::controller::Wanted;
 
-/// `None` for a single node: a budget for it would either mean nothing or block every drain of its host.
+/// Autoscaling may bring a second one at any time. `None` for a single node otherwise: a budget for it would either mean nothing or block every drain of its host.
 pub fn disruption_budget(wanted: &Wanted) -> Option<PodDisruptionBudget> {
-    (wanted.stream.replicas > 1).then(|| PodDisruptionBudget {
+    (wanted.stream.replicas > 1 || wanted.stream.autoscaling.is_some()).then(|| PodDisruptionBudget {
         metadata: metadata(wanted, names::node(&wanted.stream.name), Component::Node),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),

@@ -2,6 +2,7 @@
 //! golden YAML in `snapshots/` beside it.
 
 mod admin_token;
+mod autoscaler;
 mod config;
 mod deployment;
 mod disruption_budget;
@@ -18,6 +19,7 @@ use std::marker::PhantomData;
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
+        autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::{ConfigMap, Secret, Service, ServiceAccount},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
@@ -29,6 +31,7 @@ use ssefleet_crds::names::{self, Component};
 
 pub(super) use self::config::present;
 pub use self::{
+    autoscaler::METRIC,
     exposure::{ExposureChildren, OptionalChild},
     redis::RedisChildren,
 };
@@ -59,6 +62,9 @@ pub struct Children<State> {
     pub publish_service: Service,
     pub deployment: Deployment,
     pub disruption_budget: Option<PodDisruptionBudget>,
+    pub horizontal_pod_autoscaler: Option<HorizontalPodAutoscaler>,
+    /// Of KEDA.
+    pub scaled_object: Option<Value>,
     pub network_policy: Option<NetworkPolicy>,
     pub exposure: ExposureChildren,
     pub state: PhantomData<State>,
@@ -75,6 +81,8 @@ pub fn build(wanted: &Wanted) -> Children<Built> {
         publish_service: service::publish(wanted),
         deployment: deployment::deployment(wanted),
         disruption_budget: disruption_budget::disruption_budget(wanted),
+        horizontal_pod_autoscaler: autoscaler::hpa(wanted),
+        scaled_object: autoscaler::scaled_object(wanted),
         network_policy: network_policy::network_policy(wanted),
         exposure: exposure::exposure(wanted),
         state: PhantomData,
@@ -99,6 +107,8 @@ impl Children<Built> {
         documents.push(serde_json::to_value(&self.publish_service)?);
         documents.push(serde_json::to_value(&self.deployment)?);
         documents.extend(self.disruption_budget.as_ref().map(serde_json::to_value).transpose()?);
+        documents.extend(self.horizontal_pod_autoscaler.as_ref().map(serde_json::to_value).transpose()?);
+        documents.extend(self.scaled_object.clone());
         documents.extend(self.network_policy.as_ref().map(serde_json::to_value).transpose()?);
         documents.extend(self.exposure.documents()?);
         Ok(documents)

@@ -1,5 +1,6 @@
 //! What is told of a stream: computed only from what the server answered, and written only when it changed.
 
+mod autoscaling;
 mod broker;
 mod exposure;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use ssefleet_crds::{
 };
 
 use self::{
+    autoscaling::autoscaling,
     broker::broker,
     exposure::exposed,
     verdicts::{Nodes, degraded, progressing, ready, secrets},
@@ -32,7 +34,8 @@ use super::{
     Context,
     build::{Applied, Children},
     conditions::{
-        BROKER_READY, Conditions, DEGRADED, EXPOSED, PAUSED, PROGRESSING, READY, Verdict, get, holds, holds_for,
+        AUTOSCALING, BROKER_READY, Conditions, DEGRADED, EXPOSED, PAUSED, PROGRESSING, READY, Verdict, get, holds,
+        holds_for,
     },
     error::{self, Blocked},
     events,
@@ -88,6 +91,17 @@ pub(super) async fn tell_paused(stream: &SseStream, cx: &Context) -> Result<Acti
     let now = paused_status(stream, &before, second(Timestamp::now()));
     write(stream, &before, now, cx).await?;
     Ok(Action::await_change())
+}
+
+/// Keeps what autoscaling has decided.
+pub(super) async fn decided(stream: &SseStream, observed: &Observed, cx: &Context) -> Result<(), Error> {
+    let Some(scale) = &observed.scale else { return Ok(()) };
+    let before = cx.memory.current_status(stream);
+    if before.conditions.is_empty() {
+        return Ok(()); // a new stream begins with what its spec says
+    }
+    let now = SseStreamStatus { autoscaling: Some(scale.status.clone()), ..before.clone() };
+    write(stream, &before, now, cx).await
 }
 
 /// Tells of a failed reconcile, if someone has to act. What is known of the fleet stays as it was.
@@ -169,11 +183,16 @@ fn status(
     conditions.set(EXPOSED, exposed);
     let last_probe =
         verified::verified(stream, is_exposed, found.as_ref(), before.last_probe.as_ref(), &mut conditions);
+    match autoscaling(wanted, observed, applied) {
+        Some(verdict) => conditions.set(AUTOSCALING, verdict),
+        None => conditions.drop(AUTOSCALING),
+    }
     SseStreamStatus {
         observed_generation: generation,
         replicas: nodes.present,
         ready_replicas: nodes.ready,
         selector: Some(selector(&stream.name)),
+        autoscaling: observed.scale.as_ref().map(|scale| scale.status.clone()),
         url: Some(match address {
             Some(address) => format!("{address}{}", stream.path),
             None => format!("http://{}.{}.svc{}", names::node(&stream.name), stream.namespace, stream.path),

@@ -8,11 +8,12 @@ use k8s_openapi::api::{
     networking::v1::{IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressStatus},
 };
 
-use ssefleet_crds::broker::SecretKey;
+use ssefleet_crds::{autoscaling::AutoscalingStatus, broker::SecretKey};
 
 use super::*;
 use crate::nodes::{Failing, Part};
 use crate::{
+    autoscale::Scale,
     controller::{
         build::{OptionalChild, build},
         conditions::STREAM_VERIFIED,
@@ -59,6 +60,8 @@ pub(super) fn applied(wanted: &Wanted) -> Children<Applied> {
         publish_service: built.publish_service,
         deployment: built.deployment,
         disruption_budget: built.disruption_budget,
+        horizontal_pod_autoscaler: built.horizontal_pod_autoscaler,
+        scaled_object: built.scaled_object,
         network_policy: None,
         exposure: built.exposure,
         state: PhantomData,
@@ -320,6 +323,23 @@ fn an_external_redis_is_ready_once_a_node_has_reached_it() {
         world.told()[3..],
         ["BrokerReady=True RedisReached", "Exposed=False NotRequested", "StreamVerified=Unknown NotRequested"]
     );
+}
+
+#[test]
+fn autoscaling_is_told_as_long_as_it_is_asked_for() {
+    let mut world = well();
+    assert!(!world.told().iter().any(|told| told.starts_with("Autoscaling")));
+    let status = AutoscalingStatus { desired_replicas: 2, fleet_replicas: 1, last_scale_time: None };
+    let verdict = Verdict::no("NumbersMissing", "No node is taken away");
+    world.observed.scale = Some(Scale { status: status.clone(), verdict });
+    world.wanted = fixtures::wanted(fixtures::yaml("autoscaling: {}"));
+    let now = world.status();
+    assert!(get(&now.conditions, "Autoscaling").is_some_and(|told| told.reason == "NumbersMissing"));
+    assert_eq!(now.autoscaling, Some(status));
+    world.before = now;
+    (world.wanted, world.observed.scale) = (fixtures::managed(), None);
+    let now = world.status();
+    assert!(get(&now.conditions, "Autoscaling").is_none() && now.autoscaling.is_none());
 }
 
 #[test]

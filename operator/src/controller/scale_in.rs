@@ -76,7 +76,7 @@ async fn annotate(stream: &SseStream, pod: &str, cost: Option<&str>, cx: &Contex
         Ok(_) => tracing::info!(stream = stream.name_any(), pod, cost, "marked"),
         Err(kube::Error::Api(status)) if status.code == 404 => {}
         Err(error) => {
-            tracing::warn!(stream = stream.name_any(), pod, %error, "can't mark a pod that is to go, or stays")
+            tracing::warn!(stream = stream.name_any(), pod, %error, "can't mark a pod that is to go, or stays");
         }
     }
 }

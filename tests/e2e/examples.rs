@@ -47,8 +47,8 @@ async fn the_autoscaled_example_has_two_nodes_and_says_who_decides() {
     let here = cluster.namespace("autoscaled").await;
     let stream = here.apply(manifest::example("autoscaled")).await;
     stream.ready().await;
-    let decides = |stream: &ssefleet_crds::SseStream| is(stream, "Autoscaling", "True");
-    let stream = stream.until("autoscaling is on", REACTION, decides).await;
+    let is_on = |stream: &ssefleet_crds::SseStream| is(stream, "Autoscaling", "True");
+    let stream = stream.until("autoscaling is on", REACTION, is_on).await;
     let decided = stream.status.unwrap_or_default().autoscaling.unwrap_or_default();
     assert_eq!(decided.desired_replicas, 2);
 }

@@ -137,6 +137,11 @@ fn by(load: Load, all_at_once: bool) -> Why {
     if all_at_once { Why::Load(load) } else { Why::Pacing(load) }
 }
 
+/// Whether the load asks for fewer nodes than there are to be, so that some are about to go.
+pub fn fewer_would_do(rules: &Rules, current: i32, reading: &Reading) -> bool {
+    needed(rules, current, reading).is_none_or(|(_, needed)| needed < current)
+}
+
 /// How many nodes the load asks for, whatever the bounds, and which part of it asks for the most. None if nothing is
 /// known. What is known of some nodes only is too little, never too much: enough to add nodes, not to take them away.
 fn needed(rules: &Rules, current: i32, reading: &Reading) -> Option<(Load, i32)> {

@@ -12,7 +12,7 @@ use ssefleet_crds::{
 };
 
 use super::{
-    decide::{Decision, Rules},
+    decide::{Decision, Rules, fewer_would_do},
     history::Pace,
     reading::{reading, serves, told},
     scaler::Scaler,
@@ -46,16 +46,19 @@ pub fn todo(
     let mut todo = Todo::default();
     scaler.take(reports, now);
     let by_operator = scaling.mode == AutoscalingMode::Operator;
+    let rules = rules(scaling, checked);
     let wanted = if by_operator { scaler.desired } else { checked.replicas };
     let reading = reading(reports, settled(deployment, reports, wanted), now, |report| scaler.rates(report));
     if by_operator && !scaler.is_suspended() {
-        let (tell, decision) = scaler.look(&rules(scaling, checked), &reading, now);
+        let (tell, decision) = scaler.look(&rules, &reading, now);
         todo.scaled = (decision.desired != wanted).then_some((wanted, decision));
         todo.tell = tell;
     }
     let rests = todo.scaled.is_none() && reading.settled;
     todo.unmark = rests && reports.iter().any(|report| report.marked);
-    if scaler.balance.is_due(wanted, rests && reading.missing == 0, now) && scaling.shed.enabled {
+    // Where nodes are about to go, none is moved to them.
+    let is_needed = rests && reading.missing == 0 && !fewer_would_do(&rules, wanted, &reading);
+    if scaler.balance.is_due(wanted, is_needed, now) && scaling.shed.enabled {
         let nodes = reports.iter().filter(|report| serves(report));
         let nodes: Vec<_> =
             nodes.filter_map(|report| Some((report.ip?, told(report, now)?.active_connections))).collect();
@@ -188,8 +191,10 @@ autoscaling: {minReplicas: 1, targetConnectionsPerPod: 100, MODE}";
         world.nodes(&[170, 65, 65]);
         assert!(world.after(30).shed.is_empty(), "the first round is under way");
         assert_eq!(world.after(45).shed.len(), 1);
+        world.nodes(&[60, 5, 5]);
+        assert!(world.after(80).shed.is_empty(), "the load is gone, and two nodes are about to go");
         world.nodes(&[110, 95, 95]);
-        assert!(world.after(80).shed.is_empty());
+        assert!(world.after(85).shed.is_empty());
         world.nodes(&[300, 0, 0]);
         assert!(world.after(120).shed.is_empty(), "no node was added since");
     }

@@ -108,7 +108,10 @@ pub(super) async fn apply(
         deployment: child(built.deployment, stream, cx).await?,
         disruption_budget: maybe(built.disruption_budget, stream, cx).await?,
         horizontal_pod_autoscaler: maybe(built.horizontal_pod_autoscaler, stream, cx).await?,
-        scaled_object: built.scaled_object,
+        scaled_object: match built.scaled_object {
+            None => None,
+            Some(wanted) => Some(Box::pin(optional(wanted, stream, cx)).await?),
+        },
         network_policy: maybe(built.network_policy, stream, cx).await?,
         exposure: Box::pin(apply_exposure(built.exposure, stream, cx)).await?,
         state: PhantomData,

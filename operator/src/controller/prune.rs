@@ -14,7 +14,7 @@ use ssefleet_crds::{SseStream, names};
 use super::{
     Context,
     apply::controller,
-    build::{Applied, Children, ExposureChildren, OptionalChild},
+    build::{Applied, Children, OptionalChild},
     credential::Purpose,
     validate::Wanted,
 };
@@ -45,7 +45,7 @@ pub(super) async fn prune(
     let (edge, retry) = (exposure.edge.as_ref(), exposure.retry.as_ref());
     // What leads somewhere goes before what it leads to.
     of_kind(&exposure.ingress, stream, cx).await?;
-    optional(exposure, stream, cx).await?;
+    optional(exposure.optional.iter().chain(&applied.scaled_object), stream, cx).await?;
     let policies = applied.network_policy.iter().chain(redis.and_then(|redis| redis.network_policy.as_ref()));
     of_kind(policies, stream, cx).await?;
     let edge_budget = edge.and_then(|edge| edge.disruption_budget.as_ref());
@@ -76,10 +76,13 @@ pub(super) async fn prune(
 }
 
 /// Of the kinds that not every cluster has.
-async fn optional(applied: &ExposureChildren, stream: &SseStream, cx: &Context) -> Result<(), Error> {
+async fn optional<'a>(
+    applied: impl Iterator<Item = &'a OptionalChild> + Clone,
+    stream: &SseStream,
+    cx: &Context,
+) -> Result<(), Error> {
     for kind in Kind::ALL {
-        let wanted: Vec<_> =
-            applied.optional.iter().filter(|child| child.kind == kind).map(OptionalChild::name).collect();
+        let wanted: Vec<_> = applied.clone().filter(|child| child.kind == kind).map(OptionalChild::name).collect();
         for object in cx.stores.optional.filter(kind, |object| is_unwanted(object, stream, &wanted)) {
             let api = cx.stores.optional.api(kind, &object.namespace().unwrap_or_default());
             delete(&api, kind.name(), object.as_ref(), cx).await?;

@@ -16,11 +16,13 @@ pub enum Kind {
     ProxySettingsPolicy,
     /// Of Traefik.
     Middleware,
+    /// Of KEDA.
+    ScaledObject,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] =
-        [Self::HttpRoute, Self::BackendTrafficPolicy, Self::ProxySettingsPolicy, Self::Middleware];
+    pub const ALL: [Self; 5] =
+        [Self::HttpRoute, Self::BackendTrafficPolicy, Self::ProxySettingsPolicy, Self::Middleware, Self::ScaledObject];
 
     /// As manifests have it.
     pub fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Kind {
             Self::BackendTrafficPolicy => "BackendTrafficPolicy",
             Self::ProxySettingsPolicy => "ProxySettingsPolicy",
             Self::Middleware => "Middleware",
+            Self::ScaledObject => "ScaledObject",
         }
     }
 
@@ -42,6 +45,7 @@ impl Kind {
             Self::BackendTrafficPolicy => "gateway.envoyproxy.io/v1alpha1",
             Self::ProxySettingsPolicy => "gateway.nginx.org/v1alpha1",
             Self::Middleware => "traefik.io/v1alpha1",
+            Self::ScaledObject => "keda.sh/v1alpha1",
         }
     }
 
@@ -51,6 +55,7 @@ impl Kind {
             Self::BackendTrafficPolicy => "backendtrafficpolicies",
             Self::ProxySettingsPolicy => "proxysettingspolicies",
             Self::Middleware => "middlewares",
+            Self::ScaledObject => "scaledobjects",
         }
     }
 
@@ -78,6 +83,9 @@ impl Kind {
             }
             Self::Middleware => {
                 "Install Traefik's CRDs (https://doc.traefik.io/traefik/reference/install-configuration/providers/kubernetes/kubernetes-crd/)"
+            }
+            Self::ScaledObject => {
+                "Install KEDA with its CRDs (https://keda.sh/docs/latest/deploy/), or set autoscaling.mode to Operator or Hpa"
             }
         }
     }

@@ -64,7 +64,7 @@ pub struct Children<State> {
     pub disruption_budget: Option<PodDisruptionBudget>,
     pub horizontal_pod_autoscaler: Option<HorizontalPodAutoscaler>,
     /// Of KEDA.
-    pub scaled_object: Option<Value>,
+    pub scaled_object: Option<OptionalChild>,
     pub network_policy: Option<NetworkPolicy>,
     pub exposure: ExposureChildren,
     pub state: PhantomData<State>,
@@ -108,7 +108,7 @@ impl Children<Built> {
         documents.push(serde_json::to_value(&self.deployment)?);
         documents.extend(self.disruption_budget.as_ref().map(serde_json::to_value).transpose()?);
         documents.extend(self.horizontal_pod_autoscaler.as_ref().map(serde_json::to_value).transpose()?);
-        documents.extend(self.scaled_object.clone());
+        documents.extend(self.scaled_object.as_ref().map(|child| serde_json::to_value(&child.object)).transpose()?);
         documents.extend(self.network_policy.as_ref().map(serde_json::to_value).transpose()?);
         documents.extend(self.exposure.documents()?);
         Ok(documents)

@@ -3,11 +3,14 @@
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use ssefleet_crds::autoscaling::AutoscalingMode;
 
-use crate::controller::{
-    Wanted,
-    build::{Applied, Children},
-    conditions::Verdict,
-    resolve::Observed,
+use crate::{
+    controller::{
+        Wanted,
+        build::{Applied, Children},
+        conditions::Verdict,
+        resolve::Observed,
+    },
+    optional::Kind,
 };
 
 /// `None`: there is no autoscaling.
@@ -22,6 +25,9 @@ pub(super) fn autoscaling(wanted: &Wanted, observed: &Observed, applied: &Childr
     match scaling.mode {
         AutoscalingMode::Operator => None,
         AutoscalingMode::Hpa => applied.horizontal_pod_autoscaler.as_ref().map(hpa),
+        AutoscalingMode::Keda if applied.scaled_object.is_none() => {
+            Some(Verdict::no("KindMissing", format!("autoscaling.mode Keda: {}", Kind::ScaledObject.missing())))
+        }
         AutoscalingMode::Keda => Some(Verdict::yes("ScaledObjectApplied", "KEDA decides; see its ScaledObject")),
     }
 }

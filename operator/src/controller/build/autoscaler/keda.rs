@@ -1,7 +1,7 @@
 //! `autoscaling.mode: Keda`: a ScaledObject, <https://keda.sh/docs/latest/reference/scaledobject-spec/>, with a
 //! Prometheus trigger. KEDA makes an HPA of it by itself.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use ssefleet_crds::{
     GROUP,
     autoscaling::AutoscalingMode,
@@ -9,11 +9,19 @@ use ssefleet_crds::{
 };
 
 use super::behavior;
-use crate::controller::{Wanted, build::metadata};
+use crate::{
+    controller::{
+        Wanted,
+        build::{OptionalChild, exposure::dynamic},
+    },
+    optional::Kind,
+};
 
-/// As a document: its kind is known only to clusters that have KEDA.
-pub fn scaled_object(wanted: &Wanted) -> Option<Value> {
+pub fn scaled_object(wanted: &Wanted) -> Option<OptionalChild> {
     let stream = &wanted.stream;
+    if !wanted.kinds.contains(&Kind::ScaledObject) {
+        return None;
+    }
     let scaling = stream.autoscaling.as_ref().filter(|scaling| scaling.mode == AutoscalingMode::Keda)?;
     let keda = scaling.keda.as_ref()?;
     let target = scaling.target_connections(stream.connections.max_per_pod);
@@ -31,19 +39,15 @@ pub fn scaled_object(wanted: &Wanted) -> Option<Value> {
     let cpu = scaling
         .target_cpu_percent
         .map(|percent| json!({"type": "cpu", "metricType": "Utilization", "metadata": {"value": percent.to_string()}}));
-    Some(json!({
-        "apiVersion": "keda.sh/v1alpha1",
-        "kind": "ScaledObject",
-        "metadata": metadata(wanted, names::node(&stream.name), Component::Node),
-        "spec": {
-            "scaleTargetRef": {"apiVersion": format!("{GROUP}/v1alpha1"), "kind": "SseStream", "name": stream.name},
-            "pollingInterval": 15,
-            "minReplicaCount": scaling.min_replicas,
-            "maxReplicaCount": scaling.max_replicas,
-            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior(scaling)}},
-            "triggers": std::iter::once(connections).chain(cpu).collect::<Vec<_>>(),
-        },
-    }))
+    let spec = json!({
+        "scaleTargetRef": {"apiVersion": format!("{GROUP}/v1alpha1"), "kind": "SseStream", "name": stream.name},
+        "pollingInterval": 15,
+        "minReplicaCount": scaling.min_replicas,
+        "maxReplicaCount": scaling.max_replicas,
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior(scaling)}},
+        "triggers": std::iter::once(connections).chain(cpu).collect::<Vec<_>>(),
+    });
+    Some(dynamic(wanted, Kind::ScaledObject, names::node(&stream.name), Component::Node, &spec))
 }
 
 /// The connections of this stream's nodes. The names of its pods end in those of a ReplicaSet and a pod; so those of a
@@ -64,6 +68,6 @@ mod tests {
         let wanted = fixtures::wanted(fixtures::yaml(
             "autoscaling: {mode: Keda, keda: {prometheusAddress: \"http://prometheus.monitoring:9090\"}, targetCpuPercent: 80}",
         ));
-        insta::assert_snapshot!(golden(&build(&wanted).scaled_object.unwrap()));
+        insta::assert_snapshot!(golden(&build(&wanted).scaled_object.unwrap().object));
     }
 }

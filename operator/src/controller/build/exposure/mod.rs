@@ -155,7 +155,7 @@ fn needs_retry(wanted: &Wanted) -> bool {
 }
 
 /// An object of an optional kind.
-fn dynamic(wanted: &Wanted, kind: Kind, name: String, component: Component, spec: &Value) -> OptionalChild {
+pub(super) fn dynamic(wanted: &Wanted, kind: Kind, name: String, component: Component, spec: &Value) -> OptionalChild {
     let ObjectMeta { namespace, labels, owner_references, .. } = metadata(wanted, name.clone(), component);
     let mut object = DynamicObject::new(&name, &kind.resource()).data(serde_json::json!({"spec": spec}));
     object.metadata = ObjectMeta { name: Some(name), namespace, labels, owner_references, ..Default::default() };

@@ -82,7 +82,7 @@ fn environment(objects: &[Value], name: &str) -> String {
 }
 
 /// Every switch on.
-const ALL: [&str; 16] = [
+const ALL: [&str; 17] = [
     "crds.install=false",
     "watchNamespaces={streams,others}",
     "image.operator.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
@@ -93,6 +93,7 @@ const ALL: [&str; 16] = [
     "commonAnnotations.owner=events@example.com",
     "podLabels.sidecar=none",
     "serviceAccount.annotations.role=reader",
+    "customMetrics.enabled=true",
     "metrics.scrapeNamespaces={monitoring}",
     "metrics.serviceMonitor.enabled=true",
     "metrics.podMonitor.enabled=true",

@@ -210,6 +210,7 @@ mod tests {
         metrics.errors.with_label_values(&["apply"]).inc();
         metrics.write("Deployment", "apply");
         metrics.probes.with_label_values(&["Verified"]).inc();
+        metrics.scaled(1, 2);
         let text = metrics.text().unwrap() + &conditions(&[]);
         let mut there: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         there.retain(|line| line.starts_with("ssefleet_"));

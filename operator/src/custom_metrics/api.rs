@@ -33,10 +33,11 @@ enum Question<'a> {
         version: &'static str,
     },
     /// What pods have of a metric.
+    /// Of one pod, or of all.
     Values {
         version: &'static str,
         namespace: &'a str,
-        pod: &'a str,
+        pod: Option<&'a str>,
         metric: &'a str,
     },
     Other,
@@ -50,7 +51,11 @@ impl<'a> Question<'a> {
         let Some(version) = VERSIONS.into_iter().find(|known| known == version) else { return Self::Other };
         match *rest {
             [] => Self::Metrics { version },
-            ["namespaces", namespace, "pods", pod, metric] => Self::Values { version, namespace, pod, metric },
+            ["namespaces", namespace, "pods", pod, metric] => {
+                // Go's clients write the asterisk as %2A.
+                let pod = (!["*", "%2A", "%2a"].contains(&pod)).then_some(pod);
+                Self::Values { version, namespace, pod, metric }
+            }
             _ => Self::Other,
         }
     }
@@ -82,7 +87,7 @@ impl Api {
         }
     }
 
-    async fn values(&self, version: &str, namespace: &str, pod: &str, query: &str) -> Response<Full<Bytes>> {
+    async fn values(&self, version: &str, namespace: &str, pod: Option<&str>, query: &str) -> Response<Full<Bytes>> {
         let pods = match self.pods(namespace, pod, query).await {
             Ok(pods) => pods,
             Err(kube::Error::Api(status)) => {
@@ -113,7 +118,7 @@ impl Api {
     }
 
     /// Of all that the question selects, those that are nodes.
-    async fn pods(&self, namespace: &str, pod: &str, query: &str) -> Result<Vec<Pod>, kube::Error> {
+    async fn pods(&self, namespace: &str, pod: Option<&str>, query: &str) -> Result<Vec<Pod>, kube::Error> {
         let pods = Objects::<Pod>::namespaced(self.client.clone(), namespace);
         let mut selector = format!(
             "{}={},app.kubernetes.io/component={}",
@@ -126,7 +131,10 @@ impl Api {
             selector = format!("{selector},{asked}");
         }
         let params = ListParams::default().labels(&selector);
-        let params = if pod == "*" { params } else { params.fields(&format!("metadata.name={pod}")) };
+        let params = match pod {
+            Some(pod) => params.fields(&format!("metadata.name={pod}")),
+            None => params,
+        };
         Ok(pods.list(&params).await?.items)
     }
 }
@@ -207,10 +215,13 @@ mod tests {
     fn questions_are_told_apart() {
         assert_eq!(Question::of("/apis/custom.metrics.k8s.io"), Question::Group);
         assert_eq!(Question::of("/apis/custom.metrics.k8s.io/v1beta1/"), Question::Metrics { version: "v1beta1" });
-        let values = Question::of("/apis/custom.metrics.k8s.io/v1beta2/namespaces/market/pods/*/ssefleet_connections");
-        let wanted =
-            Question::Values { version: "v1beta2", namespace: "market", pod: "*", metric: "ssefleet_connections" };
-        assert_eq!(values, wanted);
+        for (written, pod) in [("*", None), ("%2A", None), ("quotes-5d9f-x2x4z", Some("quotes-5d9f-x2x4z"))] {
+            let path =
+                format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/market/pods/{written}/ssefleet_connections");
+            let wanted =
+                Question::Values { version: "v1beta2", namespace: "market", pod, metric: "ssefleet_connections" };
+            assert_eq!(Question::of(&path), wanted);
+        }
         for other in [
             "/",
             "/apis",

@@ -80,7 +80,7 @@ async fn act_when_leading(
     readiness.set(false);
     metrics.leader.set(1);
     tracing::info!("reconciling");
-    let acting = controller::run(clients, settings, metrics, readiness, shutdown.clone());
+    let acting = Box::pin(controller::run(clients, settings, metrics, readiness, shutdown.clone()));
     let Some(held) = held else {
         acting.await;
         return ended(&shutdown);

@@ -4,6 +4,7 @@
 mod by_hand;
 mod crowd;
 mod hpa;
+mod keda;
 mod numbers_missing;
 mod operator;
 

@@ -10,7 +10,7 @@ use ssefleet_crds::{
 use super::verdicts::{Nodes, SECRET_MISSING, say_missing};
 use crate::{
     controller::{Wanted, conditions::Verdict, resolve::Missing},
-    nodes::{Part, Progress},
+    nodes::{Failing, Part, Progress},
 };
 
 pub(super) fn broker(
@@ -79,7 +79,7 @@ fn answers(managed: &ManagedRedis, ready: i32) -> String {
 
 /// What fails, if anything does, at the earliest part: those behind it may fail because of it.
 fn failing(progress: &Progress, remedy: impl Fn(Part) -> String) -> Option<Verdict> {
-    let first = progress.failing.iter().min()?;
+    let first: &Failing = progress.failing.iter().min()?;
     let heard = progress.heard;
     let of = if progress.failing.len() < heard {
         format!(" ({} of {heard} nodes)", progress.failing.len())

@@ -220,7 +220,7 @@ async fn optional(wanted: OptionalChild, stream: &SseStream, cx: &Context) -> Re
     };
     let failed =
         |verb, source: kube::Error| Error::Api { verb, kind: label, name: name.clone(), source: source.into() };
-    let api = cx.stores.optional.api(kind, &namespace);
+    let api = kind.api(&cx.client, &namespace);
     let sent = json(&wanted)?;
     let live = match cx.stores.optional.get(kind, &namespace, &name) {
         Some(live) => Some(live),

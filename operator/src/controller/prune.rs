@@ -84,7 +84,7 @@ async fn optional<'a>(
     for kind in Kind::ALL {
         let wanted: Vec<_> = applied.clone().filter(|child| child.kind == kind).map(OptionalChild::name).collect();
         for object in cx.stores.optional.filter(kind, |object| is_unwanted(object, stream, &wanted)) {
-            let api = cx.stores.optional.api(kind, &object.namespace().unwrap_or_default());
+            let api = kind.api(&cx.client, &object.namespace().unwrap_or_default());
             delete(&api, kind.name(), object.as_ref(), cx).await?;
         }
     }

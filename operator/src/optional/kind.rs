@@ -1,7 +1,10 @@
 //! The optional kinds: what each is called, and where its CRD comes from.
 
 use clap::ValueEnum;
-use kube::api::{ApiResource, GroupVersionKind};
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject, GroupVersionKind},
+};
 
 /// A kind of child whose CRD the cluster may have or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -62,6 +65,11 @@ impl Kind {
     pub fn resource(self) -> ApiResource {
         let (group, version) = self.api_version().split_once('/').unwrap_or_default();
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, self.name()), self.plural())
+    }
+
+    /// The objects of this kind in a namespace.
+    pub fn api(self, client: &Client, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(client.clone(), namespace, &self.resource())
     }
 
     /// What is missing, and how it comes into a cluster.

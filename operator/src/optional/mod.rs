@@ -29,6 +29,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::kind::Kind;
+use crate::relist::after_success;
 
 /// How often it is looked which kinds there are.
 const LOOK: Duration = Duration::from_secs(30);
@@ -39,9 +40,8 @@ pub type Present = BTreeSet<Kind>;
 /// The optional kinds that are there, each with what its watch has seen.
 pub(crate) struct Optional {
     client: Client,
-    /// The namespaces that are watched; `None` is all of them.
-    namespaces: Vec<Option<String>>,
-    /// One watch for each of those.
+    /// The namespaces that are watched; none: all.
+    namespaces: Vec<String>,
     watched: RwLock<BTreeMap<Kind, Vec<Watched>>>,
     /// Objects that were touched, for the controller.
     touched: mpsc::UnboundedSender<DynamicObject>,
@@ -49,7 +49,9 @@ pub(crate) struct Optional {
     found: watch::Sender<Option<Present>>,
 }
 
+/// A watch of one namespace, or of all.
 struct Watched {
+    namespace: Option<String>,
     store: Store<DynamicObject>,
     _task: AbortOnDropHandle<()>,
 }
@@ -78,9 +80,8 @@ impl Optional {
         let touched_objects =
             unfold(receiver, |mut receiver| async { receiver.recv().await.map(|object| (Ok(object), receiver)) });
         let kinds = unfold(changes, |mut changes| async { changes.changed().await.ok().map(|()| ((), changes)) });
-        let namespaces =
-            if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
-        let optional = Self { client: client.clone(), namespaces, watched: RwLock::default(), touched, found };
+        let optional =
+            Self { client: client.clone(), namespaces: namespaces.into(), watched: RwLock::default(), touched, found };
         (Arc::new(optional), Triggers { touched: touched_objects, kinds })
     }
 
@@ -111,23 +112,17 @@ impl Optional {
         }
     }
 
-    pub fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), namespace, &kind.resource())
-    }
-
     /// What the watch has of this object: nothing before it has seen all there are.
     pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
-        let object = ObjectRef::new_with(name, kind.resource()).within(namespace);
-        self.stores(kind).iter().find_map(|store| store.get(&object))
+        let watched = self.watched.read();
+        let of_namespace = |watched: &&Watched| watched.namespace.as_deref().is_none_or(|watched| watched == namespace);
+        let watched = watched.get(&kind)?.iter().find(of_namespace)?;
+        watched.store.get(&ObjectRef::new_with(name, kind.resource()).within(namespace))
     }
 
     pub fn filter(&self, kind: Kind, met: impl Fn(&DynamicObject) -> bool) -> Vec<Arc<DynamicObject>> {
-        self.stores(kind).iter().flat_map(|store| store.state_filter(&met)).collect()
-    }
-
-    fn stores(&self, kind: Kind) -> Vec<Store<DynamicObject>> {
         let watched = self.watched.read();
-        watched.get(&kind).into_iter().flatten().map(|watched| watched.store.clone()).collect()
+        watched.get(&kind).into_iter().flatten().flat_map(|watched| watched.store.state_filter(&met)).collect()
     }
 
     /// A group that cannot be asked for is as it was.
@@ -158,12 +153,14 @@ impl Optional {
         let mut watched = self.watched.write();
         watched.retain(|kind, _| found.contains(kind));
         for &kind in found {
-            let begin = || self.namespaces.iter().map(|namespace| self.begin(kind, namespace.as_deref())).collect();
-            watched.entry(kind).or_insert_with(begin);
+            watched.entry(kind).or_insert_with(|| match &*self.namespaces {
+                [] => vec![self.begin(kind, None)],
+                names => names.iter().map(|name| self.begin(kind, Some(name))).collect(),
+            });
         }
     }
 
-    fn begin(&self, kind: Kind, namespace: Option<&str>) -> Watched {
+    fn begin(&self, kind: Kind, namespace: Option<&String>) -> Watched {
         let resource = kind.resource();
         let api: Api<DynamicObject> = match namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
@@ -173,7 +170,7 @@ impl Optional {
         let store = writer.as_reader();
         let ours = watcher::Config::default().labels(&format!("{}={}", names::MANAGED_BY, names::OPERATOR));
         let touched = self.touched.clone();
-        let following = watcher(api, ours)
+        let following = after_success(watcher(api, ours))
             .default_backoff()
             .modify(|object| object.managed_fields_mut().clear())
             .reflect(writer)
@@ -185,7 +182,11 @@ impl Optional {
                 }
                 std::future::ready(())
             });
-        Watched { store, _task: AbortOnDropHandle::new(tokio::spawn(following.map(drop))) }
+        Watched {
+            namespace: namespace.cloned(),
+            store,
+            _task: AbortOnDropHandle::new(tokio::spawn(following.map(drop))),
+        }
     }
 }
 

@@ -267,3 +267,65 @@ async fn round(cx: &Context, stream: &ObjectRef<SseStream>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+
+    use super::*;
+    use crate::controller::fixtures;
+
+    fn stream(name: &str) -> SseStream {
+        let mut stream = fixtures::stream(fixtures::yaml("{}"));
+        stream.metadata.name = Some(name.into());
+        stream
+    }
+
+    fn edition(generation: i64) -> Edition {
+        Edition { generation: Some(generation), secrets: None }
+    }
+
+    /// As after a round that found all well: it is asked again at leisure, which is now.
+    fn settle(nodes: &Nodes) {
+        let now = Instant::now();
+        for known in nodes.known.lock().values_mut() {
+            known.reports = vec![Report::of(&Pod::default(), now)];
+            known.due = Some(now);
+        }
+    }
+
+    #[test]
+    fn a_stream_in_a_hurry_does_not_wait_behind_those_at_leisure() {
+        let nodes = Nodes::default();
+        for n in 0..AT_LEISURE * 2 {
+            nodes.expect(&stream(&format!("quiet-{n}")), &edition(1));
+        }
+        assert_eq!(nodes.due(0).0.len(), AT_LEISURE * 2, "all that is new is asked at once");
+        assert!(nodes.due(0).0.is_empty(), "they are being asked");
+        settle(&nodes);
+        let due = nodes.due(AT_LEISURE / 2).0;
+        assert_eq!((due.len(), due.iter().any(|(_, hurried)| *hurried)), (AT_LEISURE / 2, false));
+        nodes.expect(&stream("busy"), &edition(1));
+        let due = nodes.due(AT_LEISURE).0;
+        assert_eq!(due, [(ObjectRef::from_obj(&stream("busy")), true)]);
+    }
+
+    #[test]
+    fn a_new_edition_is_asked_for_at_once_and_the_same_one_is_not() {
+        let nodes = Nodes::default();
+        nodes.expect(&stream("quotes"), &edition(1));
+        settle(&nodes);
+        nodes.known.lock().values_mut().for_each(|known| known.due = Some(Instant::now() + LEISURE));
+        nodes.expect(&stream("quotes"), &edition(1));
+        assert!(nodes.due(0).0.is_empty());
+        nodes.expect(&stream("quotes"), &edition(2));
+        assert_eq!(nodes.due(0).0.len(), 1);
+        // Another stream of the same name is a stream of its own.
+        let mut other = stream("quotes");
+        other.metadata.uid = Some("another".into());
+        nodes.expect(&other, &edition(1));
+        assert!(nodes.of(&other).is_empty());
+        nodes.forget(&ObjectRef::from_obj(&other));
+        assert!(nodes.due(0).0.is_empty());
+    }
+}

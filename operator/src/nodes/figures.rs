@@ -34,9 +34,11 @@ impl Figures {
         Self { connections: status.connections, events: status.events_published }
     }
 
-    /// None while a node that serves does not answer: a sum without it would be wrong. Who leaves still counts.
+    /// None while a node that serves does not answer: a sum without it would be wrong. Who leaves still counts. And none
+    /// while there are pods and none of them serves: what they begin with is no news.
     pub fn of(reports: &[Report]) -> Option<Self> {
-        if reports.iter().any(|report| report.serves() && report.stats().is_none()) {
+        let mut serving = reports.iter().filter(|report| report.serves()).peekable();
+        if serving.peek().is_none() && !reports.is_empty() || serving.any(|report| report.stats().is_none()) {
             return None;
         }
         let answers = || reports.iter().filter_map(Report::stats);
@@ -104,7 +106,32 @@ pub async fn write(
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+
     use super::*;
+    use crate::nodes::{client::Error, stats::Stats};
+
+    #[test]
+    fn figures_are_the_sum_of_all_or_none() {
+        let now = Instant::now();
+        let node = |ready, connections| {
+            let mut report = Report::of(&Pod::default(), now);
+            report.ready = ready;
+            let position = Some(format!("mdk3x9a1-{connections}"));
+            let stats = Stats { active_connections: connections, position, ..Stats::default() };
+            report.answered(Ok(stats), now);
+            report
+        };
+        let mut leaving = node(true, 5);
+        leaving.leaving = true;
+        let all = [node(true, 3), leaving.clone(), node(false, 0)];
+        assert_eq!(Figures::of(&all), Some(Figures { connections: Some(8), events: Some(5) }));
+        let mut silent = node(true, 3);
+        silent.answered(Err(Error::Late), now);
+        assert_eq!(Figures::of(&[node(true, 3), silent]), None);
+        assert_eq!(Figures::of(&[node(false, 0), leaving]), None, "none of them serves yet");
+        assert_eq!(Figures::of(&[]), Some(Figures { connections: Some(0), events: None }), "scaled to zero");
+    }
 
     #[test]
     fn figures_are_written_when_they_differ_and_seldom() {

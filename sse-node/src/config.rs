@@ -15,7 +15,7 @@ use ssefleet_crds::{
     Stream,
     broker::SecretKey,
     manifest, names,
-    validated::{Broker as Where, Invalid},
+    validated::{Broker as Where, Invalid, RedisTopology},
 };
 use tracing::{info, warn};
 
@@ -24,7 +24,7 @@ use crate::{
     broker::{
         Broker, Retention,
         memory::Memory,
-        redis::{Address, Redis},
+        redis::{Address, Redis, Topology},
     },
     fanout::hub::Hub,
 };
@@ -39,7 +39,7 @@ pub enum ConfigError {
     #[error("{path}: {error}")]
     Invalid { path: String, error: Invalid },
     #[error(
-        "--redis {0}: must look like redis://HOST:PORT/DB, or rediss:// for TLS, and hold no password: secrets are read from --secrets-dir"
+        "--redis {0}: must look like redis://HOST:PORT/DB, or rediss:// for TLS, name one server, and hold no password: secrets are read from --secrets-dir"
     )]
     RedisUrl(String),
 }
@@ -56,21 +56,31 @@ pub fn read(file: &Path) -> Result<Stream, ConfigError> {
 /// nodes its address; anywhere else it is the embedded memory broker, or the Redis of `--redis`.
 pub fn broker(stream: &Stream, redis: Option<&str>, secrets: &Path) -> Result<Arc<dyn Broker>, ConfigError> {
     let retention = Retention::from(&stream.history);
+    let elsewhere = redis.is_some();
     let file = |key: &SecretKey| secrets.join(&key.name).join(&key.key);
     let address = match (&stream.broker, redis) {
         (_, Some(url)) => {
-            if !(url.starts_with("redis://") || url.starts_with("rediss://")) || url.contains('@') {
+            if !(url.starts_with("redis://") || url.starts_with("rediss://")) || url.contains(['@', ',']) {
                 return Err(ConfigError::RedisUrl(url.split('@').next_back().unwrap_or_default().into()));
             }
             let password = secrets.join(names::redis(&stream.name)).join("password");
             let password = password.exists().then_some(password);
-            Address { url: url.into(), username: None, password, ca: None }
+            Address { password, ..Address::new(url) }
         }
         (Where::ExternalRedis(external), None) => Address {
-            url: external.url.clone(),
+            topology: match &external.topology {
+                RedisTopology::Standalone => Topology::Standalone,
+                RedisTopology::Sentinel { master_name, username, password } => Topology::Sentinel {
+                    master_name: master_name.clone(),
+                    username: username.as_ref().map(file),
+                    password: password.as_ref().map(file),
+                },
+                RedisTopology::Cluster => Topology::Cluster,
+            },
             username: external.username.as_ref().map(file),
             password: external.password.as_ref().map(file),
             ca: external.ca.as_ref().map(file),
+            ..Address::new(&external.url)
         },
         (Where::ManagedRedis(_), None) => {
             info!("broker.redis.managed: this is no cluster, so events live in memory; --redis URL uses a real Redis");
@@ -79,7 +89,9 @@ pub fn broker(stream: &Stream, redis: Option<&str>, secrets: &Path) -> Result<Ar
         (Where::Memory, None) => return Ok(Arc::new(Memory::new(retention))),
     };
     info!(url = address.url, "events live in Redis");
-    Ok(Arc::new(Redis::new(address, names::log_key(&stream.namespace, &stream.name), retention)))
+    let redis = Redis::new(address, names::log_key(&stream.namespace, &stream.name), retention);
+    // A Redis of --redis may have no replicas, whatever the manifest says of another.
+    Ok(Arc::new(if elsewhere { redis } else { redis.confirmed(stream.confirm) }))
 }
 
 /// The stream as it is declared now.

@@ -20,6 +20,7 @@ pub mod pace;
 pub mod publication;
 pub mod retry;
 pub mod shed;
+mod trust;
 
 use std::{io, path::PathBuf, sync::Arc};
 

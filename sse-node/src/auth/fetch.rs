@@ -1,12 +1,7 @@
 //! One GET of a key set: by HTTP/1.1 on a connection of its own, within limits, and where it was told to go only:
 //! redirects are not followed.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{
@@ -16,17 +11,15 @@ use hyper::{
     header::{ACCEPT, CACHE_CONTROL, HOST, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring::default_provider,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
+
+use crate::trust::{TrustError, trusting};
 
 /// How long all of it may take.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,10 +37,8 @@ pub enum FetchError {
     Connect(io::Error),
     #[error("no TLS comes about: {0}")]
     Tls(io::Error),
-    #[error("the certificate authorities of {path} can't be read: {error}")]
-    Authority { path: String, error: rustls::pki_types::pem::Error },
-    #[error("TLS can't be set up: {0}")]
-    Setup(#[from] rustls::Error),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     #[error("it broke off: {0}")]
     Broken(#[from] hyper::Error),
     #[error("the answer is {0}, where only 200 will do (redirects are not followed)")]
@@ -110,20 +101,6 @@ async fn ask<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         .body(Empty::<Bytes>::new())
         .map_err(|_| FetchError::Url)?;
     Ok(sender.send_request(request).await?)
-}
-
-fn trusting(authority: Option<&Path>) -> Result<ClientConfig, FetchError> {
-    let mut roots = RootCertStore::empty();
-    if let Some(path) = authority {
-        let bad = |error| FetchError::Authority { path: path.display().to_string(), error };
-        let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        roots.add_parsable_certificates(found.map_err(bad)?);
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    let builder =
-        ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// RFC 9111 5.2.2: `no-store` and `no-cache` are no age.

@@ -6,20 +6,26 @@
 //! so that numbers stay dense: whoever sends them on looks at [`Event::expired`].
 
 pub mod clock;
+pub mod health;
 pub mod memory;
 pub mod pace;
 pub mod redis;
 pub mod retention;
 pub mod revocation;
+pub mod trouble;
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use ssefleet_crds::validated::Confirm;
 
-pub use self::retention::Retention;
 use self::{
     pace::{Ask, Turn},
     revocation::{Found, Mark, Revocation},
+};
+pub use self::{
+    retention::Retention,
+    trouble::{Part, Trouble},
 };
 use crate::{
     event::{Event, NewEvent, Position},
@@ -45,6 +51,10 @@ pub trait Broker: Send + Sync {
 
     /// Changes how much is kept, from now on.
     fn retain(&self, retention: Retention);
+
+    /// Changes how many copies there must be of what is acknowledged and shown, from now on. Nothing to a broker that
+    /// keeps one.
+    fn confirm(&self, _: Confirm) {}
 
     /// Adds a revocation. When it answers, every node that asks gets it.
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, Result<(), BrokerError>>;
@@ -135,9 +145,13 @@ pub enum BrokerError {
     Away(#[source] ::redis::RedisError),
     /// It could not be asked, or says that it can't do anything yet.
     #[error("Redis can't be reached or is not ready: {0}")]
-    Unready(#[source] ::redis::RedisError),
+    Unready(Trouble),
     #[error("Redis refuses: {0}")]
-    Refused(#[source] ::redis::RedisError),
+    Refused(Trouble),
+    #[error(
+        "{have} replicas of Redis have confirmed within broker.redis.confirm.timeout, where confirm.replicas is {wanted}: look whether the replicas are up and in step"
+    )]
+    Unconfirmed { have: u32, wanted: u32 },
     #[error("Redis has no memory left for more events: raise its memory limit or lower history.maxEvents")]
     Full,
     #[error("there are {} revocations, and no room for more: wait until some are over", revocation::MOST)]
@@ -153,6 +167,23 @@ pub enum BrokerError {
 impl BrokerError {
     /// Whether an append that ended so may have stored its events all the same.
     pub fn may_have_stored(&self) -> bool {
-        matches!(self, Self::Away(_) | Self::NotOurs { .. })
+        matches!(self, Self::Away(_) | Self::NotOurs { .. } | Self::Unconfirmed { .. })
+    }
+
+    /// Whether another connection, perhaps to another server, may do better.
+    pub fn is_of_the_connection(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Unready(_) | Self::Unconfirmed { .. })
+    }
+
+    /// The part of the broker that fails.
+    pub fn part(&self) -> Part {
+        match self {
+            Self::Away(_) => Part::Tcp,
+            Self::Unready(trouble) | Self::Refused(trouble) => trouble.part,
+            Self::Unconfirmed { .. } => Part::Replication,
+            Self::Full => Part::Memory,
+            Self::Secret { .. } => Part::Secret,
+            Self::ManyRevocations | Self::NotOurs { .. } | Self::Unstable => Part::Other,
+        }
     }
 }

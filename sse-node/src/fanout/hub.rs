@@ -27,9 +27,9 @@ use super::{
     topics::Topics,
 };
 use crate::{
-    broker::{Broker, BrokerError, Extent, Tailed},
+    broker::{Appended, Broker, BrokerError, Extent, Once, Tailed, health::Health},
     encode::{Encoder, Frame},
-    event::{Event, Position},
+    event::{Event, NewEvent, Position},
     metrics::{Closed, Metrics},
 };
 
@@ -43,6 +43,7 @@ pub struct Hub {
     /// The newest position; none until the log has been opened for the first time.
     head: watch::Sender<Option<Position>>,
     broker: Arc<dyn Broker>,
+    health: Health,
     metrics: Metrics,
     clock: Clock,
     shards: Vec<Shard>,
@@ -69,6 +70,7 @@ impl Hub {
             replay,
             head,
             broker,
+            health: Health::default(),
             metrics,
             clock,
             shards,
@@ -89,6 +91,25 @@ impl Hub {
 
     pub fn broker(&self) -> &dyn Broker {
         &*self.broker
+    }
+
+    /// How the broker does.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Adds events to the log.
+    pub async fn append(&self, batch: Vec<NewEvent>) -> Result<Vec<Position>, BrokerError> {
+        let appended = self.broker.append(batch).await;
+        self.health.wrote(appended.as_ref().map(drop));
+        appended
+    }
+
+    /// The same, once.
+    pub async fn append_once(&self, once: Once, batch: Vec<NewEvent>) -> Result<Appended, BrokerError> {
+        let appended = self.broker.append_once(once, batch).await;
+        self.health.wrote(appended.as_ref().map(drop));
+        appended
     }
 
     pub fn clock(&self) -> Clock {
@@ -136,6 +157,7 @@ impl Hub {
     pub fn reconfigure(&self, stream: &Stream) {
         self.ring.write().limit(limits(&stream.history), self.clock.now());
         self.broker.retain((&stream.history).into());
+        self.broker.confirm(stream.confirm);
         for shard in &self.shards {
             shard.post.send(Command::Retime((&stream.connections).into()));
         }
@@ -304,6 +326,7 @@ impl Hub {
             info!("the broker answers");
             self.metrics.broker_up.set(1);
         }
+        self.health.read(Ok(()));
         *backoff = Backoff::default();
     }
 
@@ -313,6 +336,7 @@ impl Hub {
             warn!(%error, "the broker does not answer; subscribers stay connected, publishers get 503");
         }
         self.metrics.broker_up.set(0);
+        self.health.read(Err(error));
         tokio::time::sleep(backoff.next()).await;
     }
 }

@@ -96,7 +96,9 @@ impl Admin {
         if self.drain.has_begun() {
             respond::unavailable("draining: this node is about to stop")
         } else if !self.hub.is_open() {
-            respond::unavailable("the broker has not answered yet")
+            let why = self.hub.health().why_not_read();
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            respond::unavailable(&format!("the broker has not answered yet{why}"))
         } else {
             respond::text("text/plain", "ready\n")
         }
@@ -162,6 +164,7 @@ impl Admin {
         let mut stats = self.monitor();
         stats["position"] = json!(self.hub.head().map(|position| position.to_string()));
         stats["nodes"] = self.pace.nodes().into();
+        stats["broker"] = self.hub.health().report();
         stats["draining"] = self.drain.has_begun().into();
         stats["cpuSeconds"] = cpu_seconds().into();
         let latency = &self.metrics.publish_latency;

@@ -39,7 +39,7 @@ async fn status(node: &Node, token: &str) -> u16 {
 }
 
 async fn node_on(redis: &Server, secrets: &Secrets) -> Node {
-    let address = Address { url: redis.url(), username: None, password: None, ca: None };
+    let address = Address::new(redis.url());
     let broker: Arc<dyn Broker> = Arc::new(Redis::new(address, "log".into(), Retention::of_events(1000)));
     Node::start_as(setup(&shared(), secrets, broker)).await
 }

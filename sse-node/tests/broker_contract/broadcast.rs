@@ -11,13 +11,13 @@ use crate::support::redis;
 const CHANNEL: &str = "sse-broadcast";
 
 /// Publishes until somebody hears it.
-async fn say(server: &Server, message: &str) {
+pub async fn say(server: &Server, message: &str) {
     while server.command(&["PUBLISH", CHANNEL, message]).await == "0" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-async fn hear(broadcasts: &mut (dyn Broadcasts + '_)) -> String {
+pub async fn hear(broadcasts: &mut (dyn Broadcasts + '_)) -> String {
     let hearing = async {
         loop {
             match broadcasts.next().await {

@@ -15,7 +15,7 @@ fn token(jti: &str) -> Revocation {
     Revocation { revoked: Revoked::Token(jti.into()), until: 4_000_000_000 }
 }
 
-async fn tells_what_was_revoked(one: Arc<dyn Broker>, two: Arc<dyn Broker>) {
+pub async fn tells_what_was_revoked(one: Arc<dyn Broker>, two: Arc<dyn Broker>) {
     let none = two.revocations(&Mark::default()).await.unwrap();
     assert!(none.revocations.is_empty() && !none.lost);
     let subject = Revocation { revoked: Revoked::Subject("ann ä\n".into(), 1_700_000_000), until: 4_000_000_000 };

@@ -8,6 +8,7 @@ use std::{
 use sse_node::{
     broker::{
         Broker, BrokerError, Once, Retention,
+        pace::Ask,
         redis::{Address, Redis},
         revocation::{Mark, Revocation, Revoked},
     },
@@ -19,7 +20,10 @@ use sse_node::{
 use ssefleet_crds::rate_limits::Per;
 use ssefleet_tests::redis::Server;
 
-use crate::support::{KEY, MAX_EVENTS, address, all, append, follow, new, redis, seqs};
+use crate::{
+    support::{KEY, MAX_EVENTS, address, all, append, follow, new, redis, seqs},
+    topologies::documented_user,
+};
 
 #[tokio::test]
 async fn a_full_redis_refuses_and_keeps_what_it_has() {
@@ -77,18 +81,11 @@ async fn redis_is_reached_by_tls_with_an_authority_of_ones_own() {
     assert!(untrusted.open().await.is_err());
 }
 
-/// docs/protocol.md says what a user of the stream's own needs; it does.
+/// docs/redis.md says what a user of the stream's own needs; it does.
 #[tokio::test]
 async fn a_user_with_the_documented_rights_can_do_all() {
     let server = Server::start().await;
-    let keys = [format!("~{KEY}"), format!("~{{{KEY}}}:*")];
-    let mut setuser = vec!["ACL", "SETUSER", "node", "on", ">secret", "resetchannels", "&sse-broadcast"];
-    setuser.extend(keys.iter().map(String::as_str));
-    setuser.extend(["+@stream", "+@string", "+@connection", "+@scripting", "+@transaction"]);
-    setuser.extend(["+exists", "+memory|usage", "+info", "+time", "+subscribe"]);
-    // For rate limits.
-    setuser.extend(["+@hash", "+@sortedset", "+pexpire"]);
-    assert_eq!(server.command(&setuser).await, "OK");
+    documented_user(&server).await;
 
     let dir = tempfile::tempdir().unwrap();
     let secret = |name: &str, text: &str| {
@@ -96,7 +93,7 @@ async fn a_user_with_the_documented_rights_can_do_all() {
         std::fs::write(&path, text).unwrap();
         Some(path)
     };
-    let address = Address { username: secret("u", "node"), password: secret("p", "secret"), ..address(&server) };
+    let address = Address { username: secret("u", "ssefleet"), password: secret("p", "secret"), ..address(&server) };
     let broker = Redis::new(address, KEY.into(), Retention { bytes: 1000, ..Retention::of_events(MAX_EVENTS) });
     let first = append(&broker, 1..=100).await[0];
     let once = Once { key: "a".into(), fingerprint: "x".into() };
@@ -123,6 +120,8 @@ async fn a_user_with_the_documented_rights_can_do_all() {
         () = counting => {}
         () = counts.keep() => {}
     }
+    let ask = Ask { count: 1, each: Duration::from_millis(5), node: "node-0".into() };
+    assert_eq!(broker.turn(&ask).await.unwrap().nodes, 1);
     let mut broadcasts = broker.broadcasts("sse-broadcast", 100).unwrap();
     let say = async {
         while server.command(&["PUBLISH", "sse-broadcast", "hello"]).await == "0" {

@@ -18,7 +18,7 @@ pub fn new(data: u32) -> NewEvent {
 }
 
 pub fn address(server: &Server) -> Address {
-    Address { url: server.url(), username: None, password: None, ca: None }
+    Address::new(server.url())
 }
 
 pub fn redis(server: &Server) -> Redis {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use sse_node::broker::redis::Address;
+use sse_node::broker::redis::{Address, Route};
 use sse_node::limits::{
     counts::{Change, Counts, Entry, Outcome, Quota, Spent, Verdict, What},
     fleet::Fleet,
@@ -32,8 +32,8 @@ fn change(key: Key, member: u64, what: What, millis: u64) -> Change {
 }
 
 fn fleet(server: &Server) -> Arc<Fleet> {
-    let address = Address { url: server.url(), username: None, password: None, ca: None };
-    let fleet = Arc::new(Fleet::new(address, "{test}:limit".into()));
+    let address = Address::new(server.url());
+    let fleet = Arc::new(Fleet::new(Route::new(address, "test".into()), "{test}:limit".into()));
     let keeps = fleet.clone();
     tokio::spawn(async move { keeps.keep().await });
     fleet

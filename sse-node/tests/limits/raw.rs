@@ -126,7 +126,7 @@ pub async fn alone(limits: &Value, more: Value) -> Node {
 
 /// A node among others that share a Redis.
 pub async fn among(server: &Server, limits: &Value, more: Value) -> Node {
-    let address = Address { url: server.url(), username: None, password: None, ca: None };
+    let address = Address::new(server.url());
     let broker = Redis::new(address, "ssefleet:default/quotes".into(), Retention::of_events(100));
     Node::start(stream(&spec(limits, more)), Arc::new(broker)).await
 }

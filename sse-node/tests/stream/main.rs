@@ -7,6 +7,7 @@ mod connections;
 mod cors;
 mod drain;
 mod envelope;
+mod failover;
 mod gzip;
 mod http;
 mod monitor;

@@ -13,11 +13,7 @@ use ssefleet_tests::redis::Server;
 use crate::support::{Node, eventually, stream};
 
 fn broker(url: String) -> Arc<Redis> {
-    Arc::new(Redis::new(
-        Address { url, username: None, password: None, ca: None },
-        "log".into(),
-        Retention::of_events(100),
-    ))
+    Arc::new(Redis::new(Address::new(url), "log".into(), Retention::of_events(100)))
 }
 
 async fn node(server: &Server) -> Node {
@@ -34,6 +30,7 @@ async fn while_redis_is_away_subscribers_stay_and_publishers_get_503() {
     node.publish(json!({"data": 1})).await;
     assert_eq!(reader.data().await, ["1"]);
 
+    assert_eq!(broker_of(&node).await["state"], "Ready");
     server.kill().await;
     let (status, told) = node.post("/publish", None, "{\"data\":2}").await;
     assert!(status == 503 && told.contains("try again until you get their ids"), "{status} {told}");
@@ -44,11 +41,56 @@ async fn while_redis_is_away_subscribers_stay_and_publishers_get_503() {
     }
     assert_eq!(node.get(node.admin, "/readyz").await.0, 200);
     assert_eq!(node.metric("ssefleet_node_broker_up").await, 0);
+    let told = broker_of(&node).await;
+    assert!(told["state"] == "Failing" && told["part"] == "Tcp" && told["message"].is_string(), "{told}");
 
     server.restart().await;
     node.publish(json!({"data": 3})).await;
     assert_eq!(reader.data().await, ["3"]);
     assert_eq!(node.metric("ssefleet_node_broker_up").await, 1);
+    let told = broker_of(&node).await;
+    assert!(told["state"] == "Ready" && told["part"].is_null() && told["since"].is_string(), "{told}");
+}
+
+/// What `/stats` says of the broker.
+async fn broker_of(node: &Node) -> serde_json::Value {
+    let (_, stats) = node.get(node.admin, "/stats").await;
+    serde_json::from_str::<serde_json::Value>(&stats).unwrap()["broker"].take()
+}
+
+#[tokio::test]
+async fn a_password_changes_before_or_after_it_does_in_redis_and_no_subscriber_is_disconnected() {
+    let server = Server::start().await;
+    server.command(&["CONFIG", "SET", "requirepass", "one"]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let password = dir.path().join("password");
+    std::fs::write(&password, "one").unwrap();
+    let spec =
+        json!({"connections": {"heartbeatInterval": "1s"}, "broker": {"redis": {"external": {"url": server.url()}}}});
+    let address = Address { password: Some(password.clone()), ..Address::new(server.url()) };
+    let broker = Redis::new(address, "log".into(), Retention::of_events(100));
+    let node = Node::start(stream(&spec), Arc::new(broker)).await;
+    let mut reader = node.subscribe("/events").await;
+    let cut = async |now: &str| server.command_with_password(now, &["CLIENT", "KILL", "TYPE", "normal"]).await;
+    let publish = async |n: u64| {
+        eventually("it is published", async || crate::support::post(node.publish, n).await.0 == 200).await;
+    };
+
+    // The file is first: what was taken before is still.
+    std::fs::write(&password, "two").unwrap();
+    cut("one").await;
+    publish(1).await;
+    // Then Redis: what the file holds is taken from now on.
+    server.command_with_password("one", &["CONFIG", "SET", "requirepass", "two"]).await;
+    cut("two").await;
+    publish(2).await;
+    // Redis is first: nobody comes in, and that is told, until the file has it too.
+    server.command_with_password("two", &["CONFIG", "SET", "requirepass", "three"]).await;
+    cut("three").await;
+    eventually("it is told", async || broker_of(&node).await["part"] == "Auth").await;
+    std::fs::write(&password, "three").unwrap();
+    publish(3).await;
+    assert_eq!(reader.data().await, ["1", "2", "3"]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use ssefleet_tests::redis::Server;
 use crate::support::{Node, Reader, eventually, stream};
 
 fn log(url: String) -> Arc<Redis> {
-    let address = Address { url, username: None, password: None, ca: None };
+    let address = Address::new(url);
     Arc::new(Redis::new(address, "ssefleet:test/quotes".into(), Retention::of_events(100)))
 }
 

@@ -70,7 +70,7 @@ async fn a_retry_on_another_node_is_stored_once() {
     let server = Server::start().await;
     let spec = json!({"broker": {"redis": {"external": {"url": server.url()}}}});
     let start = async || {
-        let address = Address { url: server.url(), username: None, password: None, ca: None };
+        let address = Address::new(server.url());
         let broker = Redis::new(address, "log".into(), Retention::of_events(100));
         Node::start(stream(&spec), Arc::new(broker)).await
     };
@@ -140,7 +140,7 @@ async fn the_log_keeps_how_long_an_event_is_worth_sending() {
 async fn a_publisher_that_gets_503_is_told_when_to_come_back_and_what_may_be_stored() {
     let mut server = Server::start().await;
     let spec = json!({"broker": {"redis": {"external": {"url": server.url()}}}});
-    let address = Address { url: server.url(), username: None, password: None, ca: None };
+    let address = Address::new(server.url());
     let broker = Redis::new(address, "log".into(), Retention::of_events(100));
     let node = Node::start(stream(&spec), Arc::new(broker)).await;
     let refused = async || {

@@ -19,7 +19,7 @@ fn spec() -> Value {
 }
 
 fn redis(server: &Server) -> Arc<dyn Broker> {
-    let address = Address { url: server.url(), username: None, password: None, ca: None };
+    let address = Address::new(server.url());
     Arc::new(Redis::new(address, "log".into(), Retention::of_events(100)))
 }
 

@@ -147,6 +147,13 @@ impl Node {
     }
 }
 
+/// Publishes a number to a node that may have no log: the status and what it says.
+pub async fn post(address: SocketAddr, number: u64) -> (u16, String) {
+    let body = Full::new(bytes::Bytes::from(format!("{{\"data\":\"{number}\"}}")));
+    let request = Request::post("/publish").header("host", "node").header("content-type", "application/json");
+    text(send(address, request.body(body).unwrap()).await).await
+}
+
 pub async fn send(address: SocketAddr, request: Request<Full<bytes::Bytes>>) -> Response<Incoming> {
     let socket = tokio::net::TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.unwrap();

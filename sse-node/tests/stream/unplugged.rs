@@ -89,7 +89,7 @@ async fn a_network_that_swallows_everything_costs_no_subscriber_and_no_event() {
         tokio::task::yield_now().await;
     }
     let spec = json!({"connections": {"heartbeatInterval": "1s"}, "broker": {"redis": {"external": {"url": url}}}});
-    let address = Address { url, username: None, password: None, ca: None };
+    let address = Address::new(url);
     let broker = Redis::new(address, "log".into(), Retention::of_events(100));
     let node = Node::start(stream(&spec), Arc::new(broker) as Arc<dyn Broker>).await;
     let mut reader = node.subscribe("/events").await;

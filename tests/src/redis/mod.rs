@@ -1,5 +1,9 @@
 //! A real Redis server for a test: on loopback, in a folder of its own, append-only as the operator sets it up.
-//! It can be killed and started again, and ends with the test.
+//! It can be killed and started again, and ends with the test. Several make a [`sentinel::Group`] or a
+//! [`cluster::Cluster`].
+
+pub mod cluster;
+pub mod sentinel;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -8,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
@@ -22,45 +27,79 @@ pub struct Server {
     dir: PathBuf,
     port: u16,
     tls: bool,
+    /// What `redis-cli` shows.
+    password: Option<String>,
     /// Further settings, which win over those of every test.
     settings: Vec<String>,
+    /// Its configuration is a file that it writes itself.
+    is_sentinel: bool,
     process: Option<Child>,
+}
+
+/// How a server is set up.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// 0 for any that is free.
+    pub port: u16,
+    /// A folder with `ca.crt`, `server.crt` and `server.key`: then it speaks TLS only.
+    pub certificates: Option<PathBuf>,
+    /// Of its default user.
+    pub password: Option<String>,
+    pub settings: Vec<String>,
+    /// It is a Sentinel, with this configuration.
+    pub sentinel: Option<String>,
 }
 
 impl Server {
     pub async fn start() -> Self {
-        Self::start_with(false, &[]).await
+        Self::launch(Setup::default()).await
     }
 
     /// With settings such as `["--appendfsync", "always"]`.
     pub async fn start_as(settings: &[&str]) -> Self {
-        Self::start_with(false, settings).await
+        Self::launch(Setup { settings: strings(settings), ..Setup::default() }).await
     }
 
     /// With TLS, by a certificate whose authority is [`Server::authority`].
     pub async fn start_tls() -> Self {
-        Self::start_with(true, &[]).await
+        let certificates = Certificates::make().await;
+        Self::launch(Setup { certificates: Some(certificates.dir.clone()), ..Setup::default() }).await
     }
 
-    async fn start_with(tls: bool, settings: &[&str]) -> Self {
-        // Free now; nobody else on this machine is likely to take it before Redis does.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).must("find a free port");
-        let port = listener.local_addr().must("know the port").port();
-        drop(listener);
-        let dir = std::env::temp_dir().join(format!("ssefleet-redis-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&dir).must("make a folder for Redis");
-        if tls {
-            make_certificates(&dir).await;
-        }
-        let settings = settings.iter().map(ToString::to_string).collect();
-        let mut server = Self { dir, port, tls, settings, process: None };
+    pub async fn launch(setup: Setup) -> Self {
+        let mut server = Self::prepare(setup);
         server.restart().await;
         server
+    }
+
+    fn prepare(setup: Setup) -> Self {
+        let port = if setup.port == 0 { free_port() } else { setup.port };
+        let dir = std::env::temp_dir().join(format!("ssefleet-redis-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&dir).must("make a folder for Redis");
+        let tls = setup.certificates.is_some();
+        if let Some(from) = &setup.certificates {
+            for file in ["ca.crt", "server.crt", "server.key"] {
+                std::fs::copy(from.join(file), dir.join(file)).must("copy a certificate");
+            }
+        }
+        let mut settings = setup.settings;
+        if let Some(password) = &setup.password {
+            settings.extend(strings(&["--requirepass", password, "--masterauth", password]));
+        }
+        if let Some(config) = &setup.sentinel {
+            std::fs::write(dir.join("sentinel.conf"), config).must("write a Sentinel's configuration");
+        }
+        let (password, is_sentinel) = (setup.password, setup.sentinel.is_some());
+        Self { dir, port, tls, password, settings, is_sentinel, process: None }
     }
 
     pub fn url(&self) -> String {
         let scheme = if self.tls { "rediss" } else { "redis" };
         format!("{scheme}://localhost:{}/0", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The certificate authority, PEM.
@@ -75,31 +114,51 @@ impl Server {
         }
     }
 
+    /// Stops it where it is, as a machine that hangs; or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        let id = self.process.as_ref().and_then(Child::id).must("know the process");
+        let pid = Pid::from_raw(id.cast_signed()).must("know the process");
+        kill_process(pid, if frozen { Signal::STOP } else { Signal::CONT }).must("stop Redis or let it go on");
+    }
+
     /// Starts it, with what it had written to its disk; returns when it answers.
     pub async fn restart(&mut self) {
-        let port = self.port.to_string();
-        let mut command = Command::new("redis-server");
-        command.current_dir(&self.dir).args(["--bind", "127.0.0.1", "--appendonly", "yes", "--save", ""]);
-        if self.tls {
-            command.args(["--port", "0", "--tls-port", &port, "--tls-cert-file", "server.crt"]);
-            command.args(["--tls-key-file", "server.key", "--tls-ca-cert-file", "ca.crt", "--tls-auth-clients", "no"]);
-        } else {
-            command.args(["--port", &port]);
-        }
-        command.args(&self.settings);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn();
-        self.process = Some(process.must("start redis-server; `apt-get install redis-server` brings it"));
+        self.begin();
         let answers = async {
-            while self.run(&["PING"], None).await.as_deref() != Some("PONG") {
+            while self.run(&["PING"], self.password.as_deref()).await.as_deref() != Some("PONG") {
                 sleep(Duration::from_millis(10)).await;
             }
         };
         timeout(PATIENCE, answers).await.must("wait for Redis to answer");
     }
 
+    fn begin(&mut self) {
+        let port = self.port.to_string();
+        let mut command = Command::new("redis-server");
+        command.current_dir(&self.dir);
+        if self.is_sentinel {
+            command.args(["sentinel.conf", "--sentinel"]);
+        } else {
+            command.args(["--bind", "127.0.0.1", "--appendonly", "yes", "--save", ""]);
+            if self.tls {
+                command.args(["--port", "0", "--tls-port", &port]).args(TLS.iter().flatten());
+            } else {
+                command.args(["--port", &port]);
+            }
+        }
+        command.args(&self.settings);
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn();
+        self.process = Some(process.must("start redis-server; `apt-get install redis-server` brings it"));
+    }
+
     /// What `redis-cli` prints for a command.
     pub async fn command(&self, command: &[&str]) -> String {
-        self.run(command, None).await.must(format_args!("run {command:?}"))
+        self.run(command, self.password.as_deref()).await.must(format_args!("run {command:?}"))
+    }
+
+    /// The same; none if it is refused or nobody answers.
+    pub async fn try_command(&self, command: &[&str]) -> Option<String> {
+        self.run(command, self.password.as_deref()).await
     }
 
     pub async fn command_with_password(&self, password: &str, command: &[&str]) -> String {
@@ -115,7 +174,7 @@ impl Server {
         if let Some(password) = password {
             cli.env("REDISCLI_AUTH", password);
         }
-        let output = cli.args(command).output().await.must("run redis-cli");
+        let output = cli.args(command).kill_on_drop(true).output().await.must("run redis-cli");
         let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
         output.status.success().then_some(text)
     }
@@ -124,6 +183,56 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Only what a test made for itself; `kill_on_drop` ends the process.
+        std::fs::remove_dir_all(&self.dir).ok();
+    }
+}
+
+/// TLS as Redis and Sentinel are told of it.
+const TLS: [[&str; 2]; 6] = [
+    ["--tls-cert-file", "server.crt"],
+    ["--tls-key-file", "server.key"],
+    ["--tls-ca-cert-file", "ca.crt"],
+    ["--tls-auth-clients", "no"],
+    ["--tls-replication", "yes"],
+    ["--tls-cluster", "yes"],
+];
+
+/// Free now; nobody else on this machine is likely to take it before Redis does.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).must("find a free port");
+    listener.local_addr().must("know the port").port()
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(ToString::to_string).collect()
+}
+
+/// Asks again and again, as long as a test waits, until something holds.
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let asking = async {
+        while !holds().await {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE * 2, asking).await.must(format_args!("wait until {what}"));
+}
+
+/// A certificate for localhost and 127.0.0.1, and its authority.
+pub struct Certificates {
+    pub dir: PathBuf,
+}
+
+impl Certificates {
+    pub async fn make() -> Self {
+        let dir = std::env::temp_dir().join(format!("ssefleet-certs-{}-{}", std::process::id(), free_port()));
+        std::fs::create_dir_all(&dir).must("make a folder for certificates");
+        make_certificates(&dir).await;
+        Self { dir }
+    }
+}
+
+impl Drop for Certificates {
+    fn drop(&mut self) {
         std::fs::remove_dir_all(&self.dir).ok();
     }
 }

@@ -13,6 +13,8 @@ local done = redis.call('GET', memo)
 if done then
   local earlier, first, last = string.match(done, '^(%S+) (%S+) (%S+)$')
   if earlier ~= fingerprint then return {'conflict'} end
+  -- A write that changes nothing, so that a WAIT after it waits for what the first call wrote.
+  redis.call('PEXPIRE', memo, redis.call('PTTL', memo))
   return {'replayed', first, last}
 end
 

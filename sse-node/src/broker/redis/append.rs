@@ -1,16 +1,20 @@
 //! Adding events. A single event is one XADD, so that many publishers share the connection's pipeline;
 //! several are a transaction; what must happen once is a script.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
-use redis::{Cmd, Pipeline, RedisError, Script, aio::MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisError, Script};
+use ssefleet_crds::validated::Confirm;
 use tokio::time;
 
-use super::{Redis, entry, link::broken};
+use super::{ANSWER, Connection, Redis, broken, entry, link::Shared};
 use crate::{
-    broker::{Appended, BrokerError, Extent, Once, REMEMBERED},
+    broker::{Appended, BrokerError, Extent, Once, Part, REMEMBERED},
     event::{NewEvent, Position},
 };
+
+/// How long it is waited before a Cluster is asked again where the log is.
+const MOVING: Duration = Duration::from_millis(100);
 
 static ONCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
 
@@ -44,7 +48,7 @@ impl Redis {
     /// every node has had the time to say what it has seen.
     async fn settled_epoch(&self) -> Result<u64, BrokerError> {
         loop {
-            self.run(async |_| Ok(())).await?;
+            self.run_on(self.writing(), Confirm::NONE, async |_| Ok(())).await?;
             let (epoch, until) = {
                 let seen = self.seen.lock();
                 (seen.last.epoch, seen.settled)
@@ -60,15 +64,15 @@ impl Redis {
     async fn append_to(&self, epoch: u64, batch: &[NewEvent]) -> Result<Option<Vec<Position>>, BrokerError> {
         let added = if let [new] = batch {
             let xadd = self.xadd(epoch, new);
-            let query = async |connection: &mut MultiplexedConnection| xadd.query_async(connection).await;
-            self.run(query).await.map(|id: Option<String>| vec![id])
+            let query = async |connection: &mut Connection| xadd.query_async(connection).await;
+            self.write(query).await.map(|id: Option<String>| vec![id])
         } else {
             let mut pipeline = Pipeline::with_capacity(batch.len());
             pipeline.atomic();
             for new in batch {
                 pipeline.add_command(self.xadd(epoch, new));
             }
-            self.run(async |connection| pipeline.query_async::<Vec<Option<String>>>(connection).await).await
+            self.write(async |connection| pipeline.query_async::<Vec<Option<String>>>(connection).await).await
         };
         match added {
             Ok(ids) => {
@@ -111,7 +115,7 @@ impl Redis {
                 script.arg(word);
             }
         }
-        let said: Vec<String> = self.run(async |connection| script.invoke_async(connection).await).await?;
+        let said: Vec<String> = self.write(async |connection| script.invoke_async(connection).await).await?;
         let positions = |first: &str, last: &str| -> Result<Vec<Position>, BrokerError> {
             let (first, last) = (entry::position(&self.key, first)?, entry::position(&self.key, last)?);
             self.saw(last);
@@ -131,18 +135,74 @@ impl Redis {
         self.run(async |connection| self.open_on(connection).await).await
     }
 
-    /// Runs commands on the shared connection. A connection that is new opens the log before anything else:
-    /// the Redis at its other end may have lost what this node has seen.
+    /// Waits until what was read on the shared connection is confirmed by replicas.
+    pub(super) async fn settle_reads(&self) -> Result<(), BrokerError> {
+        let (number, connection) = self.connection(&self.shared).await?;
+        let confirming = self.read_is_confirmed(&connection).await;
+        confirming.inspect_err(|error| self.shared.forget_if(error, number))
+    }
+
+    /// Returns when replicas have what was read on a connection.
+    pub(super) async fn read_is_confirmed(&self, connection: &Connection) -> Result<(), BrokerError> {
+        connection.read_is_confirmed(&self.beside("confirmed"), self.wanted(), ANSWER).await
+    }
+
+    /// Runs commands on the shared connection.
     pub(super) async fn run<T>(
         &self,
-        commands: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
+        commands: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError> + Clone,
     ) -> Result<T, BrokerError> {
-        let (number, mut connection) =
-            self.shared.get(async |connection| self.open_on(connection).await.map(drop).map_err(broken)).await?;
-        commands(&mut connection).await.map_err(broken).inspect_err(|error| {
-            if matches!(error, BrokerError::Away(_) | BrokerError::Unready(_)) {
-                self.shared.forget(number);
+        self.run_on(&self.shared, Confirm::NONE, commands).await
+    }
+
+    /// Runs commands that write events, and waits until replicas have these.
+    async fn write<T>(
+        &self,
+        commands: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError> + Clone,
+    ) -> Result<T, BrokerError> {
+        self.run_on(self.writing(), self.wanted(), commands).await
+    }
+
+    fn writing(&self) -> &Shared {
+        if self.wanted().replicas > 0 { &self.appends } else { &self.shared }
+    }
+
+    /// A connection that is new opens the log before anything else: the Redis at its other end may have lost what this
+    /// node has seen. While a Cluster moves the log from node to node, it is waited for.
+    async fn run_on<T>(
+        &self,
+        link: &Shared,
+        confirm: Confirm,
+        commands: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError> + Clone,
+    ) -> Result<T, BrokerError> {
+        let begun = time::Instant::now();
+        loop {
+            let error = match self.connection(link).await {
+                Ok((number, connection)) => {
+                    // Who comes while a WAIT runs is answered after it.
+                    let mut patient = connection.patient(ANSWER + confirm.timeout);
+                    let done = match commands.clone()(&mut patient).await.map_err(broken) {
+                        Ok(done) => connection.confirmed(confirm, ANSWER).await.map(|()| done),
+                        Err(error) => Err(error),
+                    };
+                    match done {
+                        Ok(done) => return Ok(done),
+                        Err(error) => {
+                            link.forget_if(&error, number);
+                            error
+                        }
+                    }
+                }
+                Err(error) => error,
+            };
+            if error.part() != Part::Cluster || begun.elapsed() > ANSWER {
+                return Err(error);
             }
-        })
+            time::sleep(MOVING).await;
+        }
+    }
+
+    async fn connection(&self, link: &Shared) -> Result<(u64, Connection), BrokerError> {
+        link.get(async |connection| self.open_on(connection).await.map(drop).map_err(broken)).await
     }
 }

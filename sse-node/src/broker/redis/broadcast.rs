@@ -10,7 +10,7 @@ use redis::{
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::link::{Address, broken};
+use super::{Route, broken};
 use crate::broker::{Broadcasts, BrokerError};
 
 /// After so long a silence the connection is tried: one whose other end is gone says nothing either.
@@ -20,19 +20,19 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// One who listens on a channel.
 pub struct Listener<'a> {
-    address: &'a Address,
+    route: &'a Route,
     channel: String,
     max_bytes: usize,
     connection: Option<(PubSubSink, PubSubStream)>,
 }
 
 impl<'a> Listener<'a> {
-    pub fn new(address: &'a Address, channel: &str, max_bytes: usize) -> Self {
-        Self { address, channel: channel.into(), max_bytes, connection: None }
+    pub fn new(route: &'a Route, channel: &str, max_bytes: usize) -> Self {
+        Self { route, channel: channel.into(), max_bytes, connection: None }
     }
 
     async fn subscribe(&self) -> Result<(PubSubSink, PubSubStream), BrokerError> {
-        let (mut sink, stream) = self.address.listen().await?.split();
+        let (mut sink, stream) = self.route.listen().await?.split();
         let subscribed = timeout(ANSWER, sink.subscribe(&self.channel)).await.map_err(|_| silent())?;
         subscribed.map_err(broken)?;
         Ok((sink, stream))

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use redis::{Cmd, aio::MultiplexedConnection, streams::StreamReadReply};
+use redis::{Cmd, streams::StreamReadReply};
 
-use super::{ANSWER, Redis, entry, link::broken, trim::Trimmer};
+use super::{ANSWER, Connection, Redis, broken, entry, trim::Trimmer};
 use crate::{
     broker::{BrokerError, Tail, Tailed},
     event::Position,
@@ -19,7 +19,7 @@ const PAGE: usize = 512;
 /// One who follows.
 pub struct Follower<'a> {
     redis: &'a Redis,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connection>,
     after: Position,
     trimmer: Trimmer,
 }
@@ -30,12 +30,13 @@ impl<'a> Follower<'a> {
     }
 
     /// Whether the log is still the one that is followed. A reset otherwise.
-    async fn check(&mut self, connection: &mut MultiplexedConnection) -> Result<Option<Tailed>, BrokerError> {
+    async fn check(&mut self, connection: &mut Connection) -> Result<Option<Tailed>, BrokerError> {
         let extent = self.redis.open_on(connection).await.map_err(broken)?;
         if extent.last.epoch == self.after.epoch {
             return Ok(None);
         }
         self.after = extent.last;
+        self.redis.saw(extent.last);
         Ok(Some(Tailed::Reset(extent)))
     }
 
@@ -46,7 +47,7 @@ impl<'a> Follower<'a> {
         xread
     }
 
-    async fn news(&mut self, connection: &mut MultiplexedConnection) -> Result<Tailed, BrokerError> {
+    async fn news(&mut self, connection: &mut Connection) -> Result<Tailed, BrokerError> {
         loop {
             self.trimmer.trim(self.redis, connection).await?;
             let reply: Option<StreamReadReply> = self.xread().query_async(connection).await.map_err(broken)?;
@@ -58,6 +59,8 @@ impl<'a> Follower<'a> {
                 }
                 continue;
             };
+            // Otherwise they are read again: nobody gets an event that a failover may take back.
+            self.redis.read_is_confirmed(connection).await?;
             self.trimmer.grown();
             self.redis.saw(last);
             self.after = last;
@@ -72,7 +75,7 @@ impl Tail for Follower<'_> {
             let mut connection = if let Some(connection) = self.connection.take() {
                 connection
             } else {
-                let mut connection = self.redis.address.connect(BLOCK + ANSWER).await?;
+                let mut connection = self.redis.route.connect(BLOCK + ANSWER).await?;
                 if let Some(reset) = self.check(&mut connection).await? {
                     self.connection = Some(connection);
                     return Ok(reset);

@@ -5,12 +5,18 @@
 //! NOMKSTREAM. So a log that was lost, or lost its end, is noticed by whoever next writes or reads, and
 //! begins anew with a greater epoch, never silently at 1.
 
+mod address;
 mod append;
 mod broadcast;
+mod confirm;
+mod dial;
 mod entry;
 mod follow;
 mod link;
+mod login;
 mod pace;
+mod primary;
+mod refused;
 mod revocations;
 mod trim;
 
@@ -20,14 +26,18 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-pub use link::Address;
-use link::Shared;
-pub(crate) use link::broken;
 use parking_lot::{Mutex, RwLock};
-use redis::{RedisError, Script, aio::MultiplexedConnection, streams::StreamRangeReply};
+use redis::{RedisError, Script, streams::StreamRangeReply};
+use ssefleet_crds::validated::Confirm;
 use tokio::time::Instant;
+use tracing::info;
 
-use self::{broadcast::Listener, follow::Follower};
+pub use self::{
+    address::{Address, Topology},
+    primary::Route,
+};
+use self::{broadcast::Listener, follow::Follower, link::Shared};
+pub(crate) use self::{dial::Connection, refused::broken};
 use super::{
     Appended, Broadcasts, Broker, BrokerError, Extent, Once, Retention, Tail,
     clock::Clock,
@@ -49,10 +59,14 @@ const SETTLE: Duration = Duration::from_secs(3);
 
 /// A log in Redis.
 pub struct Redis {
-    address: Address,
+    route: Route,
     shared: Shared,
+    /// For events that replicas must confirm: WAIT holds up the connection it runs on.
+    appends: Shared,
     key: String,
     retention: RwLock<Retention>,
+    /// None: never, whatever is declared.
+    confirm: RwLock<Option<Confirm>>,
     seen: Mutex<Seen>,
     clock: Clock,
 }
@@ -60,7 +74,7 @@ pub struct Redis {
 /// What this node knows of the log.
 #[derive(Default)]
 struct Seen {
-    /// The newest position: a log that ends before it has lost something.
+    /// The newest position that was acknowledged or shown: a log that ends before it has lost something.
     last: Position,
     /// Nobody appends until then.
     settled: Option<Instant>,
@@ -72,12 +86,32 @@ impl Redis {
     }
 
     pub fn with_clock(address: Address, key: String, retention: Retention, clock: Clock) -> Self {
-        let shared = Shared::new(address.clone(), ANSWER);
-        Self { address, shared, key, retention: RwLock::new(retention), seen: Mutex::default(), clock }
+        let route = Route::new(address, key.clone());
+        Self {
+            shared: Shared::new(route.clone(), ANSWER),
+            appends: Shared::new(route.clone(), ANSWER),
+            route,
+            key,
+            retention: RwLock::new(retention),
+            confirm: RwLock::default(),
+            seen: Mutex::default(),
+            clock,
+        }
+    }
+
+    /// One that acknowledges and shows only what so many replicas have.
+    #[must_use]
+    pub fn confirmed(self, confirm: Confirm) -> Self {
+        *self.confirm.write() = Some(confirm);
+        self
     }
 
     fn retention(&self) -> Retention {
         *self.retention.read()
+    }
+
+    fn wanted(&self) -> Confirm {
+        self.confirm.read().unwrap_or(Confirm::NONE)
     }
 
     fn saw(&self, position: Position) {
@@ -92,14 +126,16 @@ impl Redis {
         if tagged { format!("{}:{what}", self.key) } else { format!("{{{}}}:{what}", self.key) }
     }
 
-    async fn open_on(&self, connection: &mut MultiplexedConnection) -> Result<Extent, RedisError> {
+    async fn open_on(&self, connection: &mut Connection) -> Result<Extent, RedisError> {
         let seen = self.seen.lock().last;
         let mut open = OPEN.key(&self.key);
         open.key(self.beside("process"));
         open.arg(seen.epoch).arg(seen.seq).arg(self.clock.now()).arg(SETTLE.as_millis().to_string());
         let (epoch, first, last, settle): (u64, u64, u64, u64) = open.invoke_async(connection).await?;
         let extent = Extent { first: Position::new(epoch, first), last: Position::new(epoch, last) };
-        self.saw(extent.last);
+        // What no replica has may be lost by a failover, and is not seen before one has it.
+        let sure = self.wanted().replicas == 0;
+        self.saw(if sure { extent.last } else { Position::new(epoch, 0) });
         self.seen.lock().settled = (settle > 0).then(|| Instant::now() + Duration::from_millis(settle));
         Ok(extent)
     }
@@ -107,7 +143,17 @@ impl Redis {
 
 impl Broker for Redis {
     fn open(&self) -> BoxFuture<'_, Result<Extent, BrokerError>> {
-        Box::pin(self.open_shared())
+        Box::pin(async move {
+            let extent = self.open_shared().await?;
+            // Whoever opens goes on from here, so it counts as seen: if it can't be confirmed now and is lost, then the
+            // log begins anew.
+            let confirming = self.settle_reads().await;
+            if let Err(error) = confirming {
+                info!(%error, "the log is opened all the same");
+            }
+            self.saw(extent.last);
+            Ok(extent)
+        })
     }
 
     fn append(&self, batch: Vec<NewEvent>) -> BoxFuture<'_, Result<Vec<Position>, BrokerError>> {
@@ -123,7 +169,13 @@ impl Broker for Redis {
             let mut xrange = redis::cmd("XRANGE");
             xrange.arg(&self.key).arg(format!("({}", entry::id(after))).arg("+").arg("COUNT").arg(limit);
             let page: StreamRangeReply = self.run(async |connection| xrange.query_async(connection).await).await?;
-            page.ids.iter().map(|found| entry::event(&self.key, found)).collect()
+            let events = page.ids.iter().map(|found| entry::event(&self.key, found));
+            if self.wanted().replicas == 0 {
+                return events.collect();
+            }
+            // Nothing is shown that this node does not know to be confirmed.
+            let seen = self.seen.lock().last;
+            events.filter(|event| event.as_ref().map_or(true, |event| event.position <= seen)).collect()
         })
     }
 
@@ -135,6 +187,12 @@ impl Broker for Redis {
         *self.retention.write() = retention;
     }
 
+    fn confirm(&self, confirm: Confirm) {
+        if let Some(declared) = &mut *self.confirm.write() {
+            *declared = confirm;
+        }
+    }
+
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(self.add_revocation(revocation))
     }
@@ -144,7 +202,7 @@ impl Broker for Redis {
     }
 
     fn broadcasts(&self, channel: &str, max_bytes: usize) -> Option<Box<dyn Broadcasts + '_>> {
-        Some(Box::new(Listener::new(&self.address, channel, max_bytes)))
+        Some(Box::new(Listener::new(&self.route, channel, max_bytes)))
     }
 
     fn turn<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Turn, BrokerError>> {
@@ -152,6 +210,6 @@ impl Broker for Redis {
     }
 
     fn counts(&self) -> Option<Arc<dyn Counts>> {
-        Some(Arc::new(Fleet::new(self.address.clone(), self.beside("limit"))))
+        Some(Arc::new(Fleet::new(self.route.clone(), self.beside("limit"))))
     }
 }

@@ -20,6 +20,12 @@ local function split(id)
   return tonumber(epoch), tonumber(number)
 end
 
+-- A replica refuses writes, but not all calls of this write: who has come here by mistake, or after it was demoted, is
+-- to look for the primary.
+if string.find(redis.call('INFO', 'replication'), 'role:slave', 1, true) then
+  return redis.error_reply('READONLY this is a replica')
+end
+
 if redis.call('EXISTS', key) == 0 then
   redis.call('XGROUP', 'CREATE', key, 'init', '$', 'MKSTREAM')
   redis.call('XGROUP', 'DESTROY', key, 'init')

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use redis::{Script, Value, from_redis_value, streams::StreamRangeReply};
 
-use super::{Redis, entry::not_ours, link::broken};
+use super::{Redis, broken, entry::not_ours};
 use crate::broker::{
     BrokerError,
     revocation::{Found, LONGEST, MOST, Mark, Revocation, Revoked},

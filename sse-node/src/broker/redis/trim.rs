@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Script, aio::MultiplexedConnection};
+use redis::Script;
 use tracing::warn;
 
-use super::{Redis, link::broken};
+use super::{Connection, Redis, broken};
 use crate::broker::{BrokerError, Retention};
 
 static TRIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("trim.lua")));
@@ -39,7 +39,7 @@ impl Trimmer {
     }
 
     /// Trims if it is time to. An error is returned only if the connection is no longer good.
-    pub async fn trim(&mut self, redis: &Redis, connection: &mut MultiplexedConnection) -> Result<(), BrokerError> {
+    pub async fn trim(&mut self, redis: &Redis, connection: &mut Connection) -> Result<(), BrokerError> {
         let retention = redis.retention();
         if self.held == Some(retention) && self.next.is_some_and(|next| next > Instant::now()) {
             return Ok(());
@@ -50,7 +50,7 @@ impl Trimmer {
         trim.arg(now).arg(retention.oldest(now)).arg(retention.bytes).arg(MOST);
         let (taken, oldest): (u64, i64) = match trim.invoke_async(connection).await.map_err(broken) {
             Ok(done) => done,
-            Err(error @ (BrokerError::Away(_) | BrokerError::Unready(_))) => return Err(error),
+            Err(error) if error.is_of_the_connection() => return Err(error),
             Err(error) => {
                 if !self.warned {
                     warn!(%error, "the log can't be held to history.maxAge and history.maxBytes");

@@ -219,6 +219,9 @@ fn told(error: &BrokerError) -> &'static str {
         BrokerError::Full => {
             "the log has no room left: none of these was stored; try again once its operator has made some"
         }
+        BrokerError::Unconfirmed { .. } => {
+            "too few replicas of the log have confirmed these events in time (broker.redis.confirm): they may or may not be kept; try again until you get their ids, with an Idempotency-Key if none may be stored twice"
+        }
         _ if error.may_have_stored() => {
             "the log does not answer: these events may or may not have been stored; try again until you get their ids, with an Idempotency-Key if none may be stored twice"
         }

@@ -106,11 +106,11 @@ impl Publish {
     async fn store(&self, key: Option<Key>, publication: Publication) -> Result<(Vec<Position>, bool), Refusal> {
         let Publication { events, key: own } = publication;
         let Some(key) = key.or(own) else {
-            let positions = self.hub.broker().append(events).await?;
+            let positions = self.hub.append(events).await?;
             return Ok((self.count(positions), false));
         };
         let once = key.of(&events);
-        match self.hub.broker().append_once(once, events).await? {
+        match self.hub.append_once(once, events).await? {
             Appended::Stored(positions) => Ok((self.count(positions), false)),
             Appended::Replayed(positions) => {
                 self.metrics.publish_replayed.inc();

@@ -89,7 +89,7 @@ async fn append(publish: &Publish, budget: Option<&Budget>, events: Vec<NewEvent
     if let Some(budget) = budget {
         budget.wait_and_spend(events.len()).await?;
     }
-    Ok(publish.hub.broker().append(events).await?)
+    Ok(publish.hub.append(events).await?)
 }
 
 async fn done(append: &mut Option<Append<'_>>) -> Result<Vec<Position>, Refusal> {

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use redis::{Script, aio::MultiplexedConnection};
+use redis::Script;
 use tokio::{
     sync::{Notify, watch},
     time::{sleep, timeout},
@@ -16,7 +16,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    broker::redis::{Address, broken},
+    broker::redis::{Connection, Route, broken},
     limits::counts::Away,
 };
 
@@ -25,7 +25,7 @@ const GREETING: Duration = Duration::from_secs(2);
 
 /// A connection that comes and goes.
 pub struct Link {
-    address: Address,
+    route: Route,
     /// What Redis is asked to run.
     scripts: [&'static Script; 3],
     state: watch::Sender<State>,
@@ -36,14 +36,14 @@ pub struct Link {
 enum State {
     /// There is none yet, or it has ended: worth waiting a moment for.
     Coming,
-    Up(u64, MultiplexedConnection),
+    Up(u64, Connection),
     /// Redis does not answer.
     Down,
 }
 
 impl Link {
-    pub fn new(address: Address, scripts: [&'static Script; 3]) -> Self {
-        Self { address, scripts, state: watch::Sender::new(State::Coming), wanted: Notify::new() }
+    pub fn new(route: Route, scripts: [&'static Script; 3]) -> Self {
+        Self { route, scripts, state: watch::Sender::new(State::Coming), wanted: Notify::new() }
     }
 
     /// Someone is going to ask.
@@ -52,7 +52,7 @@ impl Link {
     }
 
     /// The connection and its number, once there is one.
-    pub async fn get(&self) -> Result<(u64, MultiplexedConnection), Away> {
+    pub async fn get(&self) -> Result<(u64, Connection), Away> {
         let mut states = self.state.subscribe();
         loop {
             match &*states.borrow_and_update() {
@@ -110,9 +110,9 @@ impl Link {
 
     /// A connection on which Redis has answered, as one that is stopped or overloaded still accepts; and which it
     /// knows the scripts of, so that whoever asks first needs no round trips for that.
-    async fn connect(&self) -> Result<MultiplexedConnection, String> {
+    async fn connect(&self) -> Result<Connection, String> {
         let connecting = async {
-            let mut connection = self.address.connect(GREETING).await.map_err(|error| error.to_string())?;
+            let mut connection = self.route.connect(GREETING).await.map_err(|error| error.to_string())?;
             for script in self.scripts {
                 let loaded = script.prepare_invoke().load_async(&mut connection).await;
                 loaded.map_err(|error| broken(error).to_string())?;

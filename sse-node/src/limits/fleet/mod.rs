@@ -26,7 +26,7 @@ use super::{
 };
 use crate::broker::{
     BrokerError,
-    redis::{Address, broken},
+    redis::{Route, broken},
 };
 
 macro_rules! script {
@@ -60,10 +60,10 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    pub fn new(address: Address, prefix: String) -> Self {
+    pub fn new(route: Route, prefix: String) -> Self {
         let node = format!("{:012x}", fastrand::u64(..1 << 48));
         Self {
-            link: Link::new(address, [&ENTER, &SPEND, &SETTLE]),
+            link: Link::new(route, [&ENTER, &SPEND, &SETTLE]),
             answers: AtomicU64::new(0),
             prefix,
             node,

@@ -112,7 +112,7 @@ async fn what_too_few_replicas_confirm_is_neither_acknowledged_nor_shown_until_t
     // Without a replica there is nothing to wait for, if nothing is wanted any more.
     broker.confirm(Confirm { replicas: 0, ..confirm });
     assert_eq!(append(&broker, [2]).await[0].seq, 2);
-    broker.confirm(confirm);
+    broker.confirm(Confirm { timeout: Duration::from_secs(5), ..confirm });
     let _replica = Server::start_as(&["--replicaof", &format!("localhost {}", server.port())]).await;
     let read = async {
         loop {

@@ -14,10 +14,8 @@ mod rounds;
 mod stats;
 mod token;
 
-#[cfg(test)]
-pub use self::{broker::Failing, client::Error, stats::Delivery};
 pub use self::{
-    broker::Part,
+    broker::{Failing, Part},
     client::{Client, PORT as ADMIN_PORT},
     pods::Pods,
     report::{Progress, Report, name},
@@ -25,6 +23,8 @@ pub use self::{
     stats::Stats,
     token::Token,
 };
+#[cfg(test)]
+pub use self::{client::Error, stats::Delivery};
 
 /// The annotation of a pod whose change prompts its kubelet; no template has it.
 pub const PROMPT: &str = "ssefleet.dev/prompted";

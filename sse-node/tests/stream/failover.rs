@@ -77,7 +77,7 @@ async fn publish(node: &Node, end: impl Future<Output = ()>) -> Published {
             }
         }
         assert!(
-            last.elapsed() < Duration::from_secs(60),
+            last.elapsed() < Duration::from_mins(1),
             "nothing is acknowledged any more: {body}",
             body = stats(node).await
         );
@@ -104,7 +104,7 @@ async fn gets_all(mut reader: Reader, published: &Published) {
     let mut wanted = wanted.into_iter().peekable();
     let mut last = 0;
     while wanted.peek().is_some() {
-        let event = timeout(Duration::from_secs(60), reader.next()).await.expect("acknowledged events do not come");
+        let event = timeout(Duration::from_mins(1), reader.next()).await.expect("acknowledged events do not come");
         assert_eq!(event.event, "message", "{event:?} after {last}");
         let seq: u64 = event.id.split_once('-').unwrap().1.parse().unwrap();
         assert!(seq > last, "{event:?} after {last}");
@@ -212,7 +212,7 @@ async fn an_end_that_is_lost_with_its_primary_is_told_by_a_reset() {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    let after = timeout(Duration::from_secs(60), after).await.expect("publishing never goes on");
+    let after = timeout(Duration::from_mins(1), after).await.expect("publishing never goes on");
     let epoch = |id: &str| id.split_once('-').unwrap().0.to_owned();
     assert_eq!(epoch(&kept), epoch(&lost));
     assert_ne!(epoch(&lost), epoch(&after));

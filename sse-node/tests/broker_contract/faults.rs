@@ -72,14 +72,15 @@ async fn who_may_not_come_in_is_told_by_which_secret() {
 #[tokio::test]
 async fn a_redis_that_can_not_be_written_to_says_why() {
     let server = Server::start().await;
+    let broker = redis(&server);
+    append(&broker, [1]).await;
+    // Which has the log: to open it there, nothing need be written.
     let replica = Server::start_as(&["--replicaof", &format!("localhost {}", server.port())]).await;
     while !replica.command(&["INFO", "replication"]).await.contains("master_link_status:up") {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     says(&at(address(&replica)).await, Part::ReadOnly, "external.url must lead to the primary");
 
-    let broker = redis(&server);
-    append(&broker, [1]).await;
     for (setting, value, back, part, words) in [
         ("maxmemory", "1", "0", Part::Memory, "raise its memory limit"),
         ("min-replicas-to-write", "2", "0", Part::Replication, "min-replicas-to-write"),

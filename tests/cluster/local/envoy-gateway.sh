@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2164 # here, bin, nodes …: set by ../cluster and its parts; `step` uses `set -e`
+# shellcheck shell=bash disable=SC2034,SC2154,SC2164 # here, bin, nodes …: set by ../cluster and its parts; `step` uses `set -e`
 # Envoy Gateway, added to a cluster that is up. Not among the parts of every cluster, as it takes minutes to build.
 
 envoy_gateway=v1.9.1 envoy=1.40.0
@@ -62,7 +62,6 @@ provider_envoy_gateway() {
   part envoy_gateway "$envoy_gateway"
   part=$(part_dir envoy_gateway "$envoy_gateway")
   for n in "${nodes[@]}"; do step "Envoy's images to node $n" node_load "$n" "${part_images[@]}"; done
-  gateway_api_up
   # By server-side apply, as they are too large for an annotation.
   kubectl apply --server-side --force-conflicts -f "$part/crds" >/dev/null
   # Its namespace is made here: `--create-namespace` comes too late for the chart's hook.
@@ -74,12 +73,4 @@ provider_envoy_gateway() {
 
 envoy_gateway_runs() {
   kubectl -n envoy-gateway-system wait --for=condition=Programmed gateway/envoy --timeout=0s >/dev/null 2>&1
-}
-
-# The Gateway API itself, of the version that Envoy Gateway is built with, if the cluster has none yet.
-gateway_api_up() {
-  local version
-  if kubectl get crd httproutes.gateway.networking.k8s.io >/dev/null 2>&1; then return; fi
-  version=$(sed -n 's|.*sigs.k8s.io/gateway-api \(v[0-9.]*\).*|\1|p' "$here/local/traefik/go.mod")
-  kubectl apply --server-side -f "$(go_module "sigs.k8s.io/gateway-api@$version")/config/crd/standard" >/dev/null
 }

@@ -18,6 +18,7 @@ mod relist;
 pub mod render;
 mod secrets;
 pub mod settings;
+mod slim;
 mod trigger;
 mod watch;
 

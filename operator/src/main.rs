@@ -143,7 +143,8 @@ fn operate(run: Run) -> Result<(), Failure> {
         LogFormat::Json => logs.json().flatten_event(true).init(),
         LogFormat::Text => logs.init(),
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    // It waits for the API server, mostly. Each thread more has a heap of its own, and a host may have a hundred cores.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     runtime.block_on(async {
         let config = Config::infer().await.map_err(failed)?;
         let clients = Clients::new(&config).map_err(failed)?;

@@ -31,6 +31,7 @@ use tokio::sync::OnceCell;
 use crate::{
     optional::{self, Optional},
     relist::{after_success, joined},
+    slim::slim,
 };
 
 /// A kind of child that the operator applies, watches and prunes.
@@ -50,7 +51,7 @@ pub trait Child:
 
 macro_rules! stores {
     ($($field:ident: $kind:ident),* $(,)?) => {
-        /// What the watches have seen, by kind. Without managed fields, which would be half of it.
+        /// What the watches have seen, by kind, as much as is looked at.
         pub struct Stores {
             pub streams: Store<SseStream>,
             filled: OnceCell<()>,
@@ -73,7 +74,7 @@ macro_rules! stores {
                 let mut controller = Controller::for_stream(changed, streams.clone()).reconcile_on(triggers);
                 let ours = watcher::Config::default().labels(&format!("{}={}", names::MANAGED_BY, names::OPERATOR));
                 $(
-                    let ($field, changed) = watch::<$kind>(client, namespaces, &ours, |_| {});
+                    let ($field, changed) = watch::<$kind>(client, namespaces, &ours, slim);
                     controller = controller.owns_stream(changed);
                 )*
                 let (optional, triggers) = Optional::new(client, namespaces);
@@ -143,6 +144,8 @@ where
         + 'static,
 {
     let (store, writer) = reflector::store();
+    // Small pages: what one takes while it is read stays with the process.
+    let config = config.clone().page_size(100);
     let begin = |api: Api<K>| {
         after_success(watcher(api, config.clone())).default_backoff().modify(move |object: &mut K| {
             object.meta_mut().managed_fields = None;

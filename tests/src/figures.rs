@@ -20,6 +20,7 @@ pub fn record(name: &str, value: &str) {
     writeln!(stderr(), "figure: {name}: {value}").ok();
     let _turn = FILE.lock().must("keep a figure");
     let path = repository().join("target/figures.md");
+    fs::create_dir_all(repository().join("target")).must("make the folder target");
     // Several programs of tests add to it, and a figure measured again takes the place of the old one.
     let before = fs::read_to_string(&path).unwrap_or_default();
     let others = before.lines().skip(2).filter(|line| !line.starts_with(&format!("| {name} |")));

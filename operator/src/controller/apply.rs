@@ -33,7 +33,7 @@ use super::{
     error::{Blocked, refusal},
     events,
 };
-use crate::{NAME, watch::Child};
+use crate::{NAME, slim::content, watch::Child};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -277,19 +277,11 @@ pub(super) fn controller<K: Resource>(object: &K) -> Option<&OwnerReference> {
 fn fingerprint(sent: &Value, live: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     sent.to_string().hash(&mut hasher);
-    for (field, value) in live.as_object().into_iter().flatten() {
-        match field.as_str() {
-            "status" => {}
-            "metadata" => {
-                value["ownerReferences"].to_string().hash(&mut hasher);
-                for map in ["labels", "annotations"] {
-                    for key in sent["metadata"][map].as_object().into_iter().flatten().map(|(key, _)| key) {
-                        (key, value[map][key].as_str()).hash(&mut hasher);
-                    }
-                }
-            }
-            _ => (field, value.to_string()).hash(&mut hasher),
-        }
+    content(live).hash(&mut hasher);
+    let metadata = &live["metadata"];
+    metadata["ownerReferences"].to_string().hash(&mut hasher);
+    for key in sent["metadata"]["annotations"].as_object().into_iter().flatten().map(|(key, _)| key) {
+        (key, metadata["annotations"][key].as_str()).hash(&mut hasher);
     }
     hasher.finish()
 }
@@ -302,7 +294,7 @@ mod tests {
 
     fn sent() -> Value {
         json!({
-            "metadata": {"name": "quotes", "labels": {"app": "x"}},
+            "metadata": {"name": "quotes", "labels": {"app.kubernetes.io/name": "x"}},
             "spec": {"cpu": "0.5", "selector": {"app": "x"}},
         })
     }
@@ -310,7 +302,7 @@ mod tests {
     /// What the server makes of it: defaults, normalised quantities, bookkeeping.
     fn live() -> Value {
         json!({
-            "metadata": {"name": "quotes", "labels": {"app": "x"}, "generation": 1, "resourceVersion": "1"},
+            "metadata": {"name": "quotes", "labels": {"app.kubernetes.io/name": "x"}, "generation": 1, "resourceVersion": "1"},
             "spec": {"cpu": "500m", "selector": {"app": "x"}, "clusterIP": "10.0.0.1"},
             "status": {"replicas": 1},
         })
@@ -334,7 +326,7 @@ mod tests {
     fn every_drift_is_seen() {
         assert!(differs(|live| live["spec"]["cpu"] = "600m".into()), "a changed value");
         assert!(differs(|live| live["spec"]["selector"]["more"] = "y".into()), "an added field");
-        assert!(differs(|live| live["metadata"]["labels"]["app"] = "y".into()), "a changed label");
+        assert!(differs(|live| live["metadata"]["labels"]["app.kubernetes.io/name"] = "y".into()), "a changed label");
         assert!(differs(|live| live["metadata"]["labels"] = json!({})), "a removed label");
         assert!(differs(|live| live["metadata"]["ownerReferences"] = json!([])), "another owner");
     }

@@ -56,15 +56,17 @@ impl Memory {
     /// The stream's status as the server has it. The watch may not have brought our last write back yet; then it is
     /// the one that was written.
     pub fn current_status(&self, stream: &SseStream) -> SseStreamStatus {
-        match self.0.lock().get(&key(stream)).and_then(|remembered| remembered.status.as_ref()) {
-            Some((seen, written)) if *seen == stream.metadata.resource_version => written.clone(),
-            // The figures are written by another hand, see `nodes::figures`.
-            _ => SseStreamStatus {
-                connections: None,
-                events_published: None,
-                ..stream.status.clone().unwrap_or_default()
-            },
+        let mut memory = self.0.lock();
+        let written = memory.get_mut(&key(stream)).map(|remembered| &mut remembered.status);
+        match written.as_ref().and_then(|written| written.as_ref()) {
+            Some((seen, written)) if *seen == stream.metadata.resource_version => return written.clone(),
+            _ => {}
         }
+        if let Some(written) = written {
+            *written = None; // the watch has brought it, or what came after it
+        }
+        // The figures are written by another hand, see `nodes::figures`.
+        SseStreamStatus { connections: None, events_published: None, ..stream.status.clone().unwrap_or_default() }
     }
 
     pub fn status_written(&self, stream: &SseStream, status: SseStreamStatus) {

@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Where the digest is, of metadata: a field that API servers have left empty since Kubernetes 1.20. An annotation would
 /// take half a kilobyte, as a map has room for eleven.
@@ -13,12 +13,15 @@ const DIGEST: &str = "selfLink";
 /// The labels that count: others may add theirs.
 const OURS: &str = "app.kubernetes.io/";
 
-/// Takes the spec away, but for the number of replicas, and the labels. `data` stays.
+/// What others look at of a spec: a Deployment's count, and a Service's ports.
+const KEPT: [&str; 2] = ["replicas", "ports"];
+
+/// Takes away the labels, and of the spec all but [`KEPT`]. `data` stays.
 pub fn slim<K: Serialize + DeserializeOwned>(object: &mut K) {
     let slimmed = serde_json::to_value(&*object).ok().and_then(|mut value| {
         let digest = content(&value);
-        if let Some(spec) = value.get_mut("spec") {
-            *spec = spec.get("replicas").map_or(Value::Null, |replicas| json!({ "replicas": replicas }));
+        if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.retain(|field, _| KEPT.contains(&field.as_str()));
         }
         value["metadata"]["labels"] = Value::Null;
         value["metadata"][DIGEST] = digest.into();
@@ -51,6 +54,7 @@ pub fn content(object: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+    use serde_json::json;
 
     use super::*;
 

@@ -41,7 +41,9 @@ async fn a_plain_hpa_scales_on_connections_by_the_operators_own_metrics_api() {
         "autoscaling by HPA: 300 connections at a target of 100, from the last to 3 ready nodes",
         &format!("{took:.1} s"),
     );
-    let even = |spread: &std::collections::BTreeMap<String, u64>| spread.values().all(|has| *has <= 125);
+    let even = |spread: &std::collections::BTreeMap<String, u64>| {
+        spread.values().sum::<u64>() == 300 && spread.values().all(|has| *has <= 125)
+    };
     let spread = spread_until(&stream, &pods, STARTUP, even).await;
     record(
         "autoscaling by HPA: connections a node after shedding",

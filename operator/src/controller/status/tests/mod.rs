@@ -1,27 +1,22 @@
 //! The table of conditions: what is told of a stream in each situation that its children can show.
 
+mod broker;
+mod probes;
+mod ways;
+
 use std::marker::PhantomData;
 
 use k8s_openapi::api::{
     apps::v1::{DeploymentCondition, DeploymentStatus, StatefulSetStatus},
-    core::v1::{LoadBalancerIngress, LoadBalancerStatus, ServiceStatus},
     networking::v1::{IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressStatus},
 };
 
 use ssefleet_crds::{autoscaling::AutoscalingStatus, broker::SecretKey};
 
 use super::*;
-use crate::nodes::{Failing, Part};
 use crate::{
     autoscale::Scale,
-    controller::{
-        build::{OptionalChild, build},
-        conditions::STREAM_VERIFIED,
-        fixtures,
-        resolve::Missing,
-    },
-    optional::Kind,
-    probe::{Finding, Measured, Outcome},
+    controller::{build::build, fixtures, resolve::Missing},
 };
 
 /// A stream as the server might show it; the cases change it.
@@ -353,231 +348,4 @@ fn a_refusal_leaves_what_is_known_of_the_fleet() {
     assert_eq!(word(DEGRADED), Some(("True", "NameTaken")));
     assert_eq!(word(BROKER_READY), Some(("True", "RedisReady")));
     assert_eq!((now.ready_replicas, now.url), (before.ready_replicas, before.url));
-}
-
-fn found(outcome: Outcome, first_byte: u64) -> Found {
-    let first_byte = Some(Duration::from_millis(first_byte));
-    let measured = Measured { first_byte, ..Measured::default() };
-    (Finding { outcome, message: format!("{outcome:?} in {first_byte:?}"), measured }.into(), Some(1))
-}
-
-#[test]
-fn what_probes_find_is_told_when_it_is_new_and_else_once_a_day() {
-    let mut world = well();
-    world.seen.found = Some(found(Outcome::Streaming, 5));
-    world.before = world.status();
-    let verified = |world: &World| get(&world.status().conditions, STREAM_VERIFIED).unwrap().clone();
-    assert_eq!((verified(&world).status.as_str(), verified(&world).reason.as_str()), ("True", "Streaming"));
-    assert_eq!(world.before.last_probe.as_ref().unwrap().first_byte_ms, Some(5));
-
-    world.seen.found = Some(found(Outcome::Streaming, 6));
-    world.now = Timestamp::from_second(86_399).unwrap();
-    assert_eq!(world.status(), world.before, "the same again is no news");
-    world.seen.found = None;
-    assert_eq!(world.status(), world.before, "nor is a restart of the operator");
-    world.seen.found = Some(found(Outcome::Streaming, 6));
-    world.now = Timestamp::from_second(86_400).unwrap();
-    assert_eq!(world.status().last_probe.unwrap().first_byte_ms, Some(6));
-
-    world.seen.found = Some(found(Outcome::Buffered, 7));
-    assert_eq!((verified(&world).status.as_str(), verified(&world).reason.as_str()), ("False", "Buffered"));
-    assert_eq!(world.told()[0], "Ready=True AllReady", "it is told beside Ready, not in it");
-    world.seen.found = Some(found(Outcome::NotReached, 7));
-    assert_eq!((verified(&world).status.as_str(), verified(&world).reason.as_str()), ("Unknown", "NotReached"));
-}
-
-#[test]
-fn what_was_found_of_an_earlier_generation_is_told_as_that() {
-    let mut world = well();
-    world.seen.found = Some((found(Outcome::Streaming, 5).0, Some(0)));
-    let status = world.status();
-    assert_eq!(get(&status.conditions, STREAM_VERIFIED).unwrap().observed_generation, Some(0));
-}
-
-#[test]
-fn a_probe_can_be_switched_off() {
-    let mut world = well();
-    world.wanted.stream.exposure.probe.enabled = false;
-    world.seen.found = Some(found(Outcome::Buffered, 5));
-    assert_eq!(world.told()[5], "StreamVerified=Unknown Disabled");
-    assert_eq!(world.status().last_probe, None);
-}
-
-/// A stream with these ways in, whose nodes are well.
-fn exposed_by(exposure: &str) -> World {
-    let mut world = world(fixtures::wanted(fixtures::yaml(&format!("exposure: {exposure}"))));
-    world.nodes(2, 2, "NewReplicaSetAvailable");
-    let redis = world.children.redis.as_mut().unwrap();
-    redis.stateful_set.status = Some(StatefulSetStatus { ready_replicas: Some(1), ..Default::default() });
-    world
-}
-
-impl World {
-    fn exposed(&self) -> (String, String, Option<String>) {
-        let status = self.status();
-        let exposed = get(&status.conditions, EXPOSED).unwrap();
-        (format!("{} {}", exposed.status, exposed.reason), exposed.message.clone(), status.url)
-    }
-
-    fn route(&mut self) -> &mut kube::api::DynamicObject {
-        let route = |child: &&mut OptionalChild| child.kind == Kind::HttpRoute;
-        &mut self.children.exposure.optional.iter_mut().find(route).unwrap().object
-    }
-}
-
-const GATEWAY: &str = "{gateway: {parentRefs: [{name: web, namespace: infra, sectionName: https}], hostnames: ['*.example.com'], implementation: EnvoyGateway}}";
-
-#[test]
-fn a_route_is_open_once_the_gateway_has_taken_it_and_has_an_address() {
-    let mut world = exposed_by(GATEWAY);
-    let (told, message, _) = world.exposed();
-    assert_eq!(told, "False RouteNotAccepted");
-    assert!(message.contains("kubectl -n infra describe gateway web"), "{message}");
-
-    let parents = |accepted: &str| {
-        let reference = json!({"name": "web", "namespace": "infra", "sectionName": "https"});
-        let conditions = json!([
-            {"type": "Accepted", "status": accepted, "message": "no listener lets it in"},
-            {"type": "ResolvedRefs", "status": "True"},
-        ]);
-        json!({"parents": [{"parentRef": reference, "conditions": conditions}]})
-    };
-    world.route().data["status"] = parents("False");
-    assert!(world.exposed().1.contains("no listener lets it in"), "{:?}", world.exposed());
-    world.route().data["status"] = parents("True");
-    assert_eq!(world.exposed().0, "False NoAddress");
-
-    let mut gateway = kube::api::DynamicObject::new("web", &Kind::HttpRoute.resource());
-    gateway.data = json!({
-        "spec": {"listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}, {"name": "https", "port": 8443, "protocol": "HTTPS"}]},
-        "status": {"addresses": [{"value": "192.0.2.7"}]},
-    });
-    world.observed.gateway = Some(gateway);
-    let (told, message, url) = world.exposed();
-    assert_eq!((told.as_str(), url.as_deref()), ("True RouteAccepted", Some("https://192.0.2.7:8443/events")));
-    assert!(message.contains("browsers get a retry stream"), "{message}");
-}
-
-#[test]
-fn a_kind_that_the_cluster_does_not_have_is_told_with_its_remedy() {
-    let mut world = exposed_by(GATEWAY);
-    world.children.exposure.optional.retain(|child| child.kind == Kind::HttpRoute);
-    let (told, message, _) = world.exposed();
-    assert_eq!(told, "False KindMissing");
-    assert!(
-        message.contains("backendtrafficpolicies.gateway.envoyproxy.io") && message.contains("Install"),
-        "{message}"
-    );
-    world.children.exposure.optional.clear();
-    assert!(world.exposed().1.contains("httproutes.gateway.networking.k8s.io"), "{:?}", world.exposed());
-}
-
-#[test]
-fn what_ends_browsers_is_told_with_its_remedy() {
-    let address = || {
-        let address = IngressLoadBalancerIngress { ip: Some("2001:db8::1".into()), ..Default::default() };
-        Some(IngressStatus { load_balancer: Some(IngressLoadBalancerStatus { ingress: Some(vec![address]) }) })
-    };
-    let mut world = exposed_by("{ingress: {controller: HAProxy}}");
-    world.children.exposure.ingress.as_mut().unwrap().status = address();
-    let (told, message, url) = world.exposed();
-    assert_eq!((told.as_str(), url.as_deref()), ("True IngressReady", Some("http://[2001:db8::1]/events")));
-    assert!(message.contains("end a browser's EventSource") && message.contains("set exposure.edge"), "{message}");
-
-    let mut world = exposed_by("{ingress: {controller: Traefik}}");
-    world.children.exposure.ingress.as_mut().unwrap().status = address();
-    assert!(world.exposed().1.contains("browsers get a retry stream"));
-    world.wanted.kinds.clear();
-    let message = world.exposed().1;
-    assert!(message.contains("no Middleware") && message.contains("set exposure.edge"), "{message}");
-}
-
-#[test]
-fn every_way_must_be_open_and_the_first_address_is_the_url() {
-    let mut world = exposed_by("{edge: {service: {type: NodePort}}, service: {port: 8080}}");
-    let (told, message, _) = world.exposed();
-    assert_eq!(told, "False EdgeNotReady");
-    assert!(message.starts_with("exposure.edge: ") && message.contains("describe deployment quotes-edge"), "{message}");
-    let ready = DeploymentStatus { ready_replicas: Some(1), ..Default::default() };
-    world.children.exposure.edge.as_mut().unwrap().deployment.status = Some(ready);
-    let (told, message, url) = world.exposed();
-    assert_eq!((told.as_str(), url.as_deref()), ("False NoAddress", Some("http://quotes.market.svc/events")));
-    assert!(message.starts_with("exposure.service: ") && message.contains("exposure.service.type"), "{message}");
-    let address = LoadBalancerIngress { hostname: Some("lb.example.com".into()), ..Default::default() };
-    world.children.exposure.service.as_mut().unwrap().status = Some(ServiceStatus {
-        load_balancer: Some(LoadBalancerStatus { ingress: Some(vec![address]) }),
-        ..Default::default()
-    });
-    let (told, _, url) = world.exposed();
-    assert_eq!((told.as_str(), url.as_deref()), ("True AllOpen", Some("http://lb.example.com:8080/events")));
-}
-
-fn failing(pod: &str, part: Part) -> Failing {
-    Failing { part, pod: pod.into(), message: format!("redis.example.com:6380: {part:?} fails.") }
-}
-
-#[test]
-fn the_part_of_the_broker_that_fails_is_told_with_the_field_to_change() {
-    let external = [
-        (Part::Secret, "SecretUnreadable", "spec.broker.redis.external"),
-        (Part::Dns, "DnsFailed", "host in spec.broker.redis.external.url"),
-        (Part::Tcp, "ConnectionFailed", "host and port in spec.broker.redis.external.url"),
-        (Part::Tls, "TlsFailed", "external.tls.caSecretRef"),
-        (Part::Auth, "AuthFailed", "usernameSecretRef and passwordSecretRef"),
-        (Part::Sentinel, "SentinelFailed", "external.sentinel.masterName"),
-        (Part::Cluster, "ClusterFailed", "external.topology"),
-        (Part::Loading, "Loading", "passes by itself"),
-        (Part::ReadOnly, "ReadOnly", "external.topology to Sentinel"),
-        (Part::Replication, "TooFewReplicas", "spec.broker.redis.confirm.replicas"),
-        (Part::Memory, "OutOfMemory", "maxmemory, or lower spec.history"),
-        (Part::Disk, "DiskFailed", "room on its disk"),
-        (Part::Other, "RedisFailed", "spec.broker.redis.external"),
-    ];
-    let mut world = world(fixtures::external());
-    world.nodes(3, 3, "NewReplicaSetAvailable");
-    for (part, reason, field) in external {
-        world.seen.progress.failing = vec![failing("quotes-a", part)];
-        assert_eq!(world.told()[3], format!("BrokerReady=False {reason}"));
-        let message = world.message(BROKER_READY);
-        assert!(message.starts_with("redis.example.com:6380: ") && message.contains(field), "{message}");
-    }
-    let mut managed = well();
-    for (part, reason, field) in [
-        (Part::Memory, "OutOfMemory", "spec.broker.redis.managed.resources.limits.memory"),
-        (Part::Auth, "AuthFailed", "Secret quotes-redis"),
-        (Part::Replication, "TooFewReplicas", "spec.broker.redis.confirm.replicas"),
-        (Part::Disk, "DiskFailed", "spec.broker.redis.managed.storage.size"),
-        (Part::Tcp, "ConnectionFailed", "describe pod quotes-redis-0"),
-    ] {
-        managed.seen.progress.failing = vec![failing("quotes-a", part)];
-        assert_eq!(managed.told()[3], format!("BrokerReady=False {reason}"));
-        assert!(managed.message(BROKER_READY).contains(field), "{}", managed.message(BROKER_READY));
-        assert_eq!(managed.told()[0], "Ready=False BrokerNotReady");
-    }
-}
-
-#[test]
-fn of_several_failures_the_earliest_part_is_told_and_how_many_nodes_see_one() {
-    let mut world = world(fixtures::external());
-    world.nodes(3, 3, "NewReplicaSetAvailable");
-    world.seen.progress.heard = 3;
-    world.seen.progress.failing = vec![failing("quotes-a", Part::Memory), failing("quotes-b", Part::Dns)];
-    assert_eq!(world.told()[3], "BrokerReady=False DnsFailed");
-    assert!(world.message(BROKER_READY).contains("(2 of 3 nodes)"));
-}
-
-#[test]
-fn a_managed_redis_that_keeps_nothing_or_lacks_pods_says_so() {
-    let told = |managed: &str, ready: i32| {
-        let mut world = world(fixtures::wanted(fixtures::yaml(&format!("broker: {{redis: {{managed: {managed}}}}}"))));
-        let redis = world.children.redis.as_mut().unwrap();
-        redis.stateful_set.status = Some(StatefulSetStatus { ready_replicas: Some(ready), ..Default::default() });
-        world.message(BROKER_READY)
-    };
-    assert_eq!(told("{}", 1), "The managed Redis answers");
-    assert!(told("{persistence: None}", 1).contains("a restart of its pod loses all events"));
-    assert_eq!(told("{topology: Replicated}", 2), "The managed Redis answers; 2 of its 3 pods are ready");
-    assert!(
-        told("{topology: Replicated, persistence: None}", 3).contains("if all restart at once, all events are lost")
-    );
 }

@@ -140,7 +140,10 @@ impl Progress {
             }
         }
         for report in reports.iter().filter(|report| !report.leaving) {
-            let Some(stats) = report.stats() else { continue };
+            // One that a rollout is about to replace speaks of a broker that is asked for no longer.
+            let Some(stats) = report.stats().filter(|stats| stats.configuration.needs_restart.is_empty()) else {
+                continue;
+            };
             progress.heard += 1;
             progress.failing.extend(stats.broker.failing(&report.pod));
         }
@@ -187,8 +190,23 @@ mod tests {
     }
 
     fn tells(generation: i64, error: Option<&str>) -> Stats {
-        let configuration = Configuration { edition: edition(generation), error: error.map(Into::into) };
+        let configuration =
+            Configuration { edition: edition(generation), error: error.map(Into::into), ..Configuration::default() };
         Stats { configuration, ..Stats::default() }
+    }
+
+    #[test]
+    fn a_node_that_is_about_to_be_replaced_says_nothing_of_the_new_broker() {
+        let now = Instant::now();
+        let text = r#"{"broker": {"state": "Failing", "part": "Dns", "message": "nowhere has no address"}}"#;
+        let mut stats: Stats = serde_json::from_str(text).unwrap();
+        let mut node = pod("a", now);
+        node.answered(Ok(stats.clone()), now);
+        let progress = |node: &Report| Progress::of(std::slice::from_ref(node), &edition(2), now, now);
+        assert_eq!((progress(&node).heard, progress(&node).failing.len()), (1, 1));
+        stats.configuration.needs_restart = vec!["spec.broker".into()];
+        node.answered(Ok(stats), now);
+        assert_eq!((progress(&node).heard, progress(&node).failing.len()), (0, 0));
     }
 
     #[test]

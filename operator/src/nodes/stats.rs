@@ -38,6 +38,8 @@ pub struct Configuration {
     pub edition: Edition,
     /// Why the newest manifest is not what it runs.
     pub error: Option<String>,
+    /// Fields whose newest value only a restart would bring it to, the broker's address among them.
+    pub needs_restart: Vec<String>,
 }
 
 impl Stats {

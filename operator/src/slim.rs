@@ -6,6 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use crate::controller::build::MANIFEST;
+
 /// Where the digest is, of metadata: a field that API servers have left empty since Kubernetes 1.20. An annotation would
 /// take half a kilobyte, as a map has room for eleven.
 const DIGEST: &str = "selfLink";
@@ -16,12 +18,15 @@ const OURS: &str = "app.kubernetes.io/";
 /// What others look at of a spec: a Deployment's count, and a Service's ports.
 const KEPT: [&str; 2] = ["replicas", "ports"];
 
-/// Takes away the labels, and of the spec all but [`KEPT`]. `data` stays.
+/// Takes away the labels, and of the spec and of a `ConfigMap`'s data all but what is looked at.
 pub fn slim<K: Serialize + DeserializeOwned>(object: &mut K) {
     let slimmed = serde_json::to_value(&*object).ok().and_then(|mut value| {
         let digest = content(&value);
         if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
             spec.retain(|field, _| KEPT.contains(&field.as_str()));
+        }
+        if let Some(data) = value.get_mut("data").and_then(Value::as_object_mut) {
+            data.retain(|file, _| file == MANIFEST);
         }
         value["metadata"]["labels"] = Value::Null;
         value["metadata"][DIGEST] = digest.into();
@@ -89,10 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_config_map_holds_stays() {
-        let mut config = ConfigMap { data: Some([("a".to_owned(), "b".to_owned())].into()), ..Default::default() };
-        let whole = config.clone();
+    fn of_a_config_map_the_manifest_stays() {
+        let data =
+            [(MANIFEST, "spec: {}"), ("start.sh", "exit")].map(|(file, text)| (file.to_owned(), text.to_owned()));
+        let mut config = ConfigMap { data: Some(data.clone().into()), ..Default::default() };
         slim(&mut config);
-        assert_eq!(config.data, whole.data);
+        assert_eq!(config.data, Some([data[0].clone()].into()));
     }
 }

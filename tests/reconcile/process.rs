@@ -42,6 +42,7 @@ impl Operator {
             .args(["--watch-namespaces", &namespaces.join(",")])
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "info")
+            .env("MALLOC_ARENA_MAX", "1") // as the chart has it
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

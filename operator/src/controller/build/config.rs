@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The key, and the file's name in the pods.
-pub(super) const FILE: &str = "stream.yaml";
+pub const FILE: &str = "stream.yaml";
 
 pub fn config(wanted: &Wanted) -> ConfigMap {
     ConfigMap {

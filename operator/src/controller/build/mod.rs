@@ -29,6 +29,7 @@ use k8s_openapi::{
 use serde_json::Value;
 use ssefleet_crds::names::{self, Component};
 
+pub use self::config::FILE as MANIFEST;
 pub(super) use self::config::present;
 pub use self::{
     autoscaler::METRIC,

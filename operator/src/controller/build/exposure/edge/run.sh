@@ -5,7 +5,7 @@ set -eu
 files=/etc/ssefleet
 
 # What nginx asks for the address of the nodes' Service, and the cluster's own domain: both as the pod has them.
-dns= domain=
+dns='' domain=''
 while read -r key first rest; do
   case $key in
     nameserver) dns=${dns:-$first} ;;

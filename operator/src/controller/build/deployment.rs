@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
-        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        apps::v1::{Deployment, DeploymentSpec},
         core::v1::{
             ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, KeyToPath,
-            ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, SecretProjection,
-            TopologySpreadConstraint, Volume, VolumeMount, VolumeProjection,
+            ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, SecretProjection, Volume,
+            VolumeMount, VolumeProjection,
         },
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
@@ -41,14 +41,7 @@ pub fn deployment(wanted: &Wanted) -> Deployment {
             replicas: Some(stream.replicas),
             revision_history_limit: Some(3),
             selector: selector(wanted, Component::Node),
-            strategy: Some(DeploymentStrategy {
-                type_: Some("RollingUpdate".into()),
-                // A node goes only when its successor serves: reconnects always find one.
-                rolling_update: Some(RollingUpdateDeployment {
-                    max_surge: Some(IntOrString::String("25%".into())),
-                    max_unavailable: Some(IntOrString::Int(0)),
-                }),
-            }),
+            strategy: Some(pod::surge(IntOrString::String("25%".into()))),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(names::labels(&stream.name, Component::Node)),
@@ -82,25 +75,10 @@ fn pod_spec(wanted: &Wanted) -> PodSpec {
         termination_grace_period_seconds: Some((stream.drain.timeout.as_secs() + AFTER_DRAIN).cast_signed()),
         node_selector: (!stream.pod.node_selector.is_empty()).then(|| stream.pod.node_selector.clone()),
         tolerations: some(stream.pod.tolerations.clone()),
-        topology_spread_constraints: Some(vec![
-            spread(wanted, "kubernetes.io/hostname"),
-            spread(wanted, "topology.kubernetes.io/zone"),
-        ]),
+        topology_spread_constraints: Some(pod::spread(&selector(wanted, Component::Node), true)),
         image_pull_secrets: pod::pull_secrets(&wanted.settings),
         containers: vec![container(wanted)],
         volumes: Some(vec![files(wanted)]),
-        ..Default::default()
-    }
-}
-
-fn spread(wanted: &Wanted, over: &str) -> TopologySpreadConstraint {
-    TopologySpreadConstraint {
-        max_skew: 1,
-        topology_key: over.into(),
-        when_unsatisfiable: "ScheduleAnyway".into(),
-        label_selector: Some(selector(wanted, Component::Node)),
-        // So that a rollout spreads the new pods, whatever the old ones do.
-        match_label_keys: Some(vec!["pod-template-hash".into()]),
         ..Default::default()
     }
 }

@@ -1,14 +1,17 @@
-//! What the pods of nodes and of Redis have in common: the `restricted` Pod Security level, probes, resources.
+//! What the pods of a stream have in common: the `restricted` Pod Security level, probes, resources, spread, rollouts.
 //! <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::core::v1::{
-        Capabilities, LocalObjectReference, PodSecurityContext, Probe, ResourceRequirements, SeccompProfile,
-        SecurityContext,
+    api::{
+        apps::v1::{DeploymentStrategy, RollingUpdateDeployment},
+        core::v1::{
+            Capabilities, LocalObjectReference, PodSecurityContext, Probe, ResourceRequirements, SeccompProfile,
+            SecurityContext, TopologySpreadConstraint,
+        },
     },
-    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 use ssefleet_crds::fleet::Resources;
 
@@ -37,6 +40,31 @@ pub fn container_security() -> SecurityContext {
         capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), add: None }),
         ..Default::default()
     }
+}
+
+/// A pod goes only when its successor serves: reconnects always find one. `more` are there at a time.
+pub fn surge(more: IntOrString) -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".into()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(more),
+            max_unavailable: Some(IntOrString::Int(0)),
+        }),
+    }
+}
+
+/// Apart where there is room, by host and by zone: a cluster of one host shall have all pods all the same. `by_template`:
+/// those of a Deployment, so that a rollout spreads the new pods, whatever the old ones do.
+pub fn spread(selected: &LabelSelector, by_template: bool) -> Vec<TopologySpreadConstraint> {
+    let over = |topology: &str| TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: topology.into(),
+        when_unsatisfiable: "ScheduleAnyway".into(),
+        label_selector: Some(selected.clone()),
+        match_label_keys: by_template.then(|| vec!["pod-template-hash".into()]),
+        ..Default::default()
+    };
+    vec![over("kubernetes.io/hostname"), over("topology.kubernetes.io/zone")]
 }
 
 /// What the operator was told to pull the images of streams with.

@@ -3,7 +3,7 @@
 
 use k8s_openapi::{
     api::{
-        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        apps::v1::{Deployment, DeploymentSpec},
         core::v1::{
             ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction, KeyToPath, PodSpec, PodTemplateSpec, Probe,
             Service, ServicePort, ServiceSpec, Volume, VolumeMount,
@@ -59,13 +59,7 @@ fn deployment(wanted: &Wanted) -> Deployment {
             replicas: Some(1),
             revision_history_limit: Some(1),
             selector: selector(wanted, Component::Retry),
-            strategy: Some(DeploymentStrategy {
-                type_: Some("RollingUpdate".into()),
-                rolling_update: Some(RollingUpdateDeployment {
-                    max_surge: Some(IntOrString::Int(1)),
-                    max_unavailable: Some(IntOrString::Int(0)),
-                }),
-            }),
+            strategy: Some(pod::surge(IntOrString::Int(1))),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(names::labels(&wanted.stream.name, Component::Retry)),

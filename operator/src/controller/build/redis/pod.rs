@@ -2,8 +2,8 @@
 
 use k8s_openapi::{
     api::core::v1::{
-        ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, PodSpec, ProjectedVolumeSource, SecretProjection,
-        TopologySpreadConstraint, Volume, VolumeProjection,
+        ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, PodSpec, ProjectedVolumeSource, SecretProjection, Volume,
+        VolumeProjection,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -45,20 +45,9 @@ pub(super) fn pod_spec(wanted: &Wanted, redis: &Redis) -> PodSpec {
         topology_spread_constraints: redis
             .spec
             .replicated
-            .map(|_| vec![spread(wanted, "kubernetes.io/hostname"), spread(wanted, "topology.kubernetes.io/zone")]),
+            .map(|_| pod::spread(&selector(wanted, Component::Redis), false)),
         containers: containers::containers(wanted, redis),
         volumes: Some(volumes),
-        ..Default::default()
-    }
-}
-
-/// Apart where there is room: a cluster of two hosts shall have its three pods all the same.
-fn spread(wanted: &Wanted, over: &str) -> TopologySpreadConstraint {
-    TopologySpreadConstraint {
-        max_skew: 1,
-        topology_key: over.into(),
-        when_unsatisfiable: "ScheduleAnyway".into(),
-        label_selector: Some(selector(wanted, Component::Redis)),
         ..Default::default()
     }
 }

@@ -4,11 +4,10 @@ mod config;
 
 use k8s_openapi::{
     api::{
-        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        apps::v1::{Deployment, DeploymentSpec},
         core::v1::{
             ConfigMapProjection, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, KeyToPath, PodSpec,
-            PodTemplateSpec, Probe, ProjectedVolumeSource, SecretProjection, TopologySpreadConstraint, Volume,
-            VolumeMount, VolumeProjection,
+            PodTemplateSpec, Probe, ProjectedVolumeSource, SecretProjection, Volume, VolumeMount, VolumeProjection,
         },
         policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     },
@@ -62,13 +61,7 @@ fn deployment(wanted: &Wanted, edge: &Edge) -> Deployment {
             replicas: Some(edge.replicas),
             revision_history_limit: Some(3),
             selector: selector(wanted, Component::Edge),
-            strategy: Some(DeploymentStrategy {
-                type_: Some("RollingUpdate".into()),
-                rolling_update: Some(RollingUpdateDeployment {
-                    max_surge: Some(IntOrString::Int(1)),
-                    max_unavailable: Some(IntOrString::Int(0)),
-                }),
-            }),
+            strategy: Some(pod::surge(IntOrString::Int(1))),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(names::labels(&wanted.stream.name, Component::Edge)),
@@ -97,14 +90,6 @@ fn disruption_budget(wanted: &Wanted) -> PodDisruptionBudget {
 
 fn pod_spec(wanted: &Wanted, edge: &Edge) -> PodSpec {
     let pod = &wanted.stream.pod;
-    let spread = |over: &str| TopologySpreadConstraint {
-        max_skew: 1,
-        topology_key: over.into(),
-        when_unsatisfiable: "ScheduleAnyway".into(),
-        label_selector: Some(selector(wanted, Component::Edge)),
-        match_label_keys: Some(vec!["pod-template-hash".into()]),
-        ..Default::default()
-    };
     PodSpec {
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
@@ -113,10 +98,7 @@ fn pod_spec(wanted: &Wanted, edge: &Edge) -> PodSpec {
         termination_grace_period_seconds: Some(GRACE),
         node_selector: (!pod.node_selector.is_empty()).then(|| pod.node_selector.clone()),
         tolerations: (!pod.tolerations.is_empty()).then(|| pod.tolerations.clone()),
-        topology_spread_constraints: Some(vec![
-            spread("kubernetes.io/hostname"),
-            spread("topology.kubernetes.io/zone"),
-        ]),
+        topology_spread_constraints: Some(pod::spread(&selector(wanted, Component::Edge), true)),
         containers: vec![container(wanted, edge)],
         volumes: Some(vec![
             files(wanted, edge),

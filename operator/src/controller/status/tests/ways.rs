@@ -1,4 +1,4 @@
-//! Exposed, by each way in.
+//! Exposed, by each way in; and kinds that a cluster lacks.
 
 use k8s_openapi::api::{
     apps::v1::{DeploymentStatus, StatefulSetStatus},
@@ -116,4 +116,21 @@ fn every_way_must_be_open_and_the_first_address_is_the_url() {
     });
     let (told, _, url) = world.exposed();
     assert_eq!((told.as_str(), url.as_deref()), ("True AllOpen", Some("http://lb.example.com:8080/events")));
+}
+
+#[test]
+fn keda_that_is_not_there_is_told_and_nothing_is_made_for_it() {
+    let spec = "autoscaling: {mode: Keda, keda: {prometheusAddress: 'http://prometheus:9090'}}";
+    let told = |kinds: &[Kind]| {
+        let mut wanted = fixtures::wanted(fixtures::yaml(spec));
+        wanted.kinds = kinds.iter().copied().collect();
+        let world = world(wanted);
+        let status = world.status();
+        let told = get(&status.conditions, AUTOSCALING).unwrap();
+        (world.children.scaled_object.is_some(), told.reason.clone(), told.message.clone())
+    };
+    let (made, reason, message) = told(&[]);
+    assert_eq!((made, reason.as_str()), (false, "KindMissing"));
+    assert!(message.contains("scaledobjects.keda.sh") && message.contains("Install KEDA"), "{message}");
+    assert_eq!((told(&[Kind::ScaledObject]).0, told(&[Kind::ScaledObject]).1.as_str()), (true, "ScaledObjectApplied"));
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,6 +13,7 @@ use ssefleet_tests::{
     Must,
     faults::{Fault, What},
 };
+use tokio::time::sleep;
 
 use crate::arena::{Arena, difference};
 
@@ -85,8 +87,8 @@ async fn before(arena: &Arena, specs: &[Value]) -> usize {
     arena.proxy.writes().len()
 }
 
-/// Runs an operator until the API server has done its `k`th write, of which it never hears; returns the credentials that
-/// there are then.
+/// Runs an operator until the API server has done its `k`th write, of which it never hears, or, as a status may take one
+/// write more or less, until it has settled with fewer; returns the credentials that there are then.
 async fn killed_after(arena: &Arena, k: usize) -> BTreeMap<String, Value> {
     let victim = Arc::new(OnceLock::new());
     let kill = {
@@ -97,7 +99,27 @@ async fn killed_after(arena: &Arena, k: usize) -> BTreeMap<String, Value> {
     let mut operator = arena.operator();
     // Known before the first write: the proxy runs on this thread.
     victim.set(Pid::from_raw(operator.pid()).must("use the operator's pid")).ok();
-    operator.ended().await;
+    let ended = tokio::select! {
+        () = operator.ended() => true,
+        () = silent(arena) => false,
+    };
     arena.proxy.heal();
+    if !ended {
+        operator.kill().await;
+    }
     arena.credentials().await
+}
+
+/// Waits until the operator has asked for nothing in a while, after it brought the stream to its end.
+async fn silent(arena: &Arena) {
+    arena.settled().await;
+    let mut last = 0;
+    loop {
+        sleep(Duration::from_secs(5)).await;
+        let now = arena.proxy.seen().len();
+        if now == last {
+            return;
+        }
+        last = now;
+    }
 }

@@ -200,16 +200,19 @@ impl Pods {
     pub fn until(&self, what: &str, mut met: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !met() {
-            if begun.elapsed() > PATIENCE {
-                let told = (0..self.running.len()).map(|pod| {
-                    let said = fs::read_to_string(self.path(pod, "log")).unwrap();
-                    let named = self.say(pod, 26379, self.password.get(), NAMED);
-                    format!("{said}{}Sentinel names {named:?}", self.replication(pod))
-                });
-                panic!("waited in vain until {what}; of the pods:\n{}", told.collect::<Vec<_>>().join("\n--\n"));
-            }
+            assert!(begun.elapsed() <= PATIENCE, "waited in vain until {what}; of the pods:\n{}", self.told());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// What the pods have to say for themselves.
+    pub fn told(&self) -> String {
+        let told = (0..self.running.len()).map(|pod| {
+            let said = fs::read_to_string(self.path(pod, "log")).unwrap();
+            let named = self.say(pod, 26379, self.password.get(), NAMED);
+            format!("{said}{}Sentinel names {named:?}", self.replication(pod))
+        });
+        told.collect::<Vec<_>>().join("\n--\n")
     }
 
     /// The numbers of the events that the log has, by what a pod says.

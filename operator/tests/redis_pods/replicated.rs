@@ -30,7 +30,7 @@ fn write_during(pods: &mut Pods, replicas: u32, event: impl FnOnce(&mut Pods, us
             if confirmed.len() >= before + 100 {
                 break;
             }
-            assert!(begun.elapsed().as_secs() < 60, "nothing is confirmed any more");
+            assert!(begun.elapsed().as_secs() < 60, "nothing is confirmed any more; of the pods:\n{}", pods.told());
         }
     }
     confirmed

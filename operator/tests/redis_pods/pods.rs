@@ -5,7 +5,7 @@ use std::{
     cell::Cell,
     fs,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
@@ -101,8 +101,8 @@ impl Pods {
     pub fn script(&self, pod: usize, name: &str) -> Command {
         let peers: Vec<String> = (0..self.running.len()).map(|pod| self.address(pod)).collect();
         let mut command = Command::new("sh");
-        command.arg(self.path(pod, &format!("files/{name}"))).stdout(Stdio::null());
-        command.stderr(fs::File::options().create(true).append(true).open(self.path(pod, "log")).unwrap());
+        let log = fs::File::options().create(true).append(true).open(self.path(pod, "log")).unwrap();
+        command.arg(self.path(pod, &format!("files/{name}"))).stdout(log.try_clone().unwrap()).stderr(log);
         command.env("FILES", self.path(pod, "files")).env("RUN", self.path(pod, "run"));
         command.env("HERE", self.address(pod)).env("LOG", LOG);
         command.env("SHOW", SHOW).env("FORGET", FORGET).env("WAIT_FOR_ALL", WAIT_FOR_ALL);

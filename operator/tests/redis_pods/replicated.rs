@@ -127,6 +127,23 @@ fn all_servers_that_die_at_once_are_back_while_their_sentinels_live() {
 }
 
 #[test]
+fn all_servers_that_die_at_once_are_back_though_the_one_that_sentinels_know_has_lost_its_log() {
+    let mut pods = Pods::started(REPLICATED);
+    let primary = pods.settled();
+    (0..10).for_each(|number| assert!(pods.client(primary).unwrap().append(number, 2)));
+    (0..3).for_each(|pod| pods.kill_redis(pod));
+    pods.empty(primary);
+    (0..3).for_each(|pod| pods.start_redis(pod));
+    let now = pods.settled();
+    assert_ne!(now, primary);
+    assert_eq!(pods.log(now), (0..10).collect::<Vec<_>>());
+    // And the Sentinels know it well enough to replace it.
+    let confirmed = write_during(&mut pods, 1, |pods, primary| pods.kill(primary));
+    pods.start(now);
+    assert_eq!(lost(&pods, &confirmed), [0; 0]);
+}
+
+#[test]
 fn a_majority_goes_on_without_one_that_does_not_come_back() {
     let mut pods = Pods::started(REPLICATED);
     let primary = pods.settled();

@@ -2,7 +2,8 @@
 # Keeps the Redis of this pod as it should be while it runs, so that nothing needs a restart:
 # - a changed password (the Secret's file) is accepted at once, beside the previous one until everyone has the new one;
 # - where there are replicas, and none is the primary or was in step with one since its start, as when all have been
-#   away at once, the one whose log goes furthest becomes the primary. In all other cases that is up to the Sentinels.
+#   away at once, the one whose log goes furthest becomes the primary. In all other cases that is up to the Sentinels;
+# - a Sentinel that was told so to forget the primary it knew looks after the new one.
 set -u
 . "${FILES:-/etc/redis}/lib.sh"
 . "$files/replicas.sh"
@@ -52,7 +53,7 @@ rotate() {
 # further EPOCH NUMBER EPOCH NUMBER: whether the first is behind the second no more
 further() { [ "$1" -gt "$3" ] || { [ "$1" -eq "$3" ] && [ "$2" -gt "$4" ]; }; }
 
-# elect: makes this Redis the primary if all others are as fresh, and none has a longer log
+# elect: makes this Redis the primary if none is for the Sentinels to choose, and none has a longer log
 fresh_since=
 elect() {
   best='' best_position='-1 0' count=0
@@ -60,7 +61,8 @@ elect() {
     case $(state "$peer") in
       fresh) ;;
       '') continue ;;
-      *) fresh_since='' && return ;; # the Sentinels' business
+      synced) if [ -n "$(named)" ]; then fresh_since='' && return; fi ;; # the Sentinels' business
+      *) fresh_since='' && return ;;
     esac
     position=$(position "$peer") && [ -n "$position" ] || continue
     count=$((count + 1))
@@ -74,8 +76,28 @@ elect() {
   fi
   if [ "$best" = "$HOST" ]; then
     say "becoming the primary: of $count, the log goes furthest here, to $best_position"
+    # Sentinels that know another one would wait for it for ever: it follows this one from now on, and none of those that
+    # started anew is good for them. Told to forget it, they have no later word of it to tell each other.
+    for peer in $peers; do ask "$peer" "$sentinel_port" sentinel remove ssefleet >/dev/null; done
     order "$port" "replicaof no one"
   fi
+}
+
+# watch_over: for a Sentinel that looks after none. The others' word counts even if the primary is gone just now, as in
+# sentinel.sh; but not at once, when they may still be about to be told to forget it.
+idle=
+watch_over() {
+  if [ ! -s "$run/sentinel.conf" ]; then return 0; fi
+  known=$(ask "$here" "$sentinel_port" sentinel get-master-addr-by-name ssefleet) && [ -z "$known" ] || { idle='' && return; }
+  whom=$(primary)
+  if [ -n "$idle" ] && [ -z "$whom" ]; then whom=$(named); fi
+  idle=yes
+  if [ -z "$whom" ]; then return; fi
+  say "the Sentinel looks after $whom"
+  order "$sentinel_port" "sentinel monitor ssefleet $whom $port $majority" || return
+  echo "$sentinel_settings" | while read -r setting; do order "$sentinel_port" "sentinel set ssefleet $setting"; done
+  if [ -s "$run/previous" ] && [ ! -e "$run/shown" ]; then word=previous; else word=password; fi
+  order "$sentinel_port" "sentinel set ssefleet auth-pass $(quoted "$(cat "$run/$word")")"
 }
 
 attend() {
@@ -84,17 +106,18 @@ attend() {
   # Sentinels choose the replica with the greatest offset by what they last heard of it: that must be from after the
   # primary was last seen, 5 s before, and by default may be 10 s old.
   ask "$here" "$sentinel_port" sentinel debug info-period 1000 >/dev/null
-  case $(state "$here") in
-    fresh) ;;
-    primary) fresh_since='' && order "$port" 'config set replica-priority 100' && return ;;
-    *) fresh_since='' && return ;;
-  esac
-  if in_step; then
+  watch_over
+  state=$(state "$here")
+  if [ -z "$state" ]; then return; fi
+  if [ "$state" = primary ] || in_step; then
+    fresh_since=''
     order "$port" 'config set replica-priority 100'
     return
   fi
   leader=$(primary)
-  if [ -z "$leader" ]; then
+  if [ "$state" = synced ] && [ -n "$(named)" ]; then
+    fresh_since='' # a failover is under way
+  elif [ -z "$leader" ]; then
     elect
   elif ! ask "$here" "$port" info replication | grep -q "^master_host:$leader.\{0,1\}$"; then
     say "following $leader"

@@ -1,8 +1,13 @@
-# shellcheck shell=sh disable=SC2154 # lib.sh, which is read before it, says where things are
+# shellcheck shell=sh disable=SC2034,SC2154 # lib.sh, which is read first, says where things are; so does this for others
 # What the scripts of a pod ask of the others, where there are replicas.
 #
 # A Redis is `fresh` from its start until it has been in step with a primary: what it holds may be old, or nothing, and
 # its offset says nothing. Its replica-priority is 0 until then, so that no Sentinel makes it the primary.
+
+majority=$(($(echo "$peers" | wc -w) / 2 + 1))
+sentinel_settings='down-after-milliseconds 5000
+failover-timeout 10000
+parallel-syncs 4'
 
 # state HOST: `primary`, `synced` or `fresh`; nothing if it does not answer
 state() {
@@ -20,7 +25,7 @@ in_step() { ask "$here" "$port" info replication | grep -q '^master_link_status:
 # named: the primary, alive or not, by the word of most Sentinels
 named() {
   for peer in $peers; do ask "$peer" "$sentinel_port" sentinel get-master-addr-by-name ssefleet | head -n 1; done |
-    sort | uniq -c | sort -rn | sed -n 's/^ *[0-9]* \(..*\)/\1/p' | head -n 1
+    sort | uniq -c | sort -rn | sed -n 's/^ *[0-9][0-9]* \(..*\)/\1/p' | head -n 1
 }
 
 # primary: the Redis to follow, if it is alive. Before Sentinels know of one, it is the only one that says so of itself.

@@ -9,9 +9,9 @@ set -eu
 
 password=$(the_password)
 conf=$run/sentinel.conf
-majority=$(($(echo "$peers" | wc -w) / 2 + 1))
 
-if [ ! -s "$conf" ]; then
+# It looks after none yet, or was told to forget the one it knew (keeper.sh).
+if ! grep -q '^sentinel monitor ssefleet ' "$conf" 2>/dev/null; then
   # The others' word counts even if the primary is gone just now: they need this one's vote for another.
   until primary=$(named) && [ -n "$primary" ] || { primary=$(primary) && [ -n "$primary" ]; }; do sleep 0.5; done
   say "looking after $primary"
@@ -19,9 +19,7 @@ if [ ! -s "$conf" ]; then
 sentinel announce-ip $HOST
 sentinel myid $(printf '%s' "$HOST" | sha1sum | cut -c1-40)
 sentinel monitor ssefleet $primary $port $majority
-sentinel down-after-milliseconds ssefleet 5000
-sentinel failover-timeout ssefleet 10000
-sentinel parallel-syncs ssefleet 4
+$(echo "$sentinel_settings" | sed 's/\([^ ]*\)/sentinel \1 ssefleet/')
 "
 fi
 

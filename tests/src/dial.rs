@@ -29,8 +29,17 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone, Debug)]
 pub enum Target {
     Ingress,
-    Service { namespace: String, name: String },
-    Pod { namespace: String, name: String, port: u16 },
+    /// `IP:PORT`, of what listens there for many streams.
+    Address(String),
+    Service {
+        namespace: String,
+        name: String,
+    },
+    Pod {
+        namespace: String,
+        name: String,
+        port: u16,
+    },
 }
 
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -40,6 +49,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 pub async fn dial(access: &Access, target: &Target) -> Result<Connection, Error> {
     let socket: Box<dyn Duplex> = match target {
         Target::Ingress => Box::new(tcp(&access.settings.ingress.address).await?),
+        Target::Address(address) => Box::new(tcp(address).await?),
         Target::Service { namespace, name } => service(access, namespace, name).await?,
         Target::Pod { namespace, name, port } => pod(access, namespace, name, *port).await?,
     };

@@ -14,6 +14,8 @@ pub struct Settings {
     pub ingress: Ingress,
     /// Namespace and name of a Gateway that is reached at the ingress' address.
     pub gateway: (String, String),
+    /// `IP:PORT` of the Gateway that `tests/cluster/cluster envoy-gateway` makes, where it was run.
+    pub envoy: Option<String>,
     pub services: Services,
 }
 
@@ -46,6 +48,7 @@ impl Settings {
             values: variable("SSEFLEET_VALUES").map(PathBuf::from),
             ingress: ingress(),
             gateway: gateway(),
+            envoy: variable("SSEFLEET_ENVOY_ADDRESS").map(|url| address("SSEFLEET_ENVOY_ADDRESS", &url)),
             services: services(),
         }
     }
@@ -58,13 +61,17 @@ fn ingress() -> Ingress {
         "IngressNginx" => Controller::IngressNginx,
         other => panic!("SSEFLEET_INGRESS_CONTROLLER is '{other}', not Traefik or IngressNginx"),
     };
-    let url = need("SSEFLEET_INGRESS_ADDRESS");
+    let address = address("SSEFLEET_INGRESS_ADDRESS", &need("SSEFLEET_INGRESS_ADDRESS"));
+    Ingress { class: need("SSEFLEET_INGRESS_CLASS"), controller, address }
+}
+
+/// `IP:PORT` of a URL.
+fn address(name: &str, url: &str) -> String {
     let host = url
         .strip_prefix("http://")
-        .must(format_args!("use SSEFLEET_INGRESS_ADDRESS '{url}', which must look like http://IP or http://IP:PORT"))
+        .must(format_args!("use {name} '{url}', which must look like http://IP or http://IP:PORT"))
         .trim_end_matches('/');
-    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
-    Ingress { class: need("SSEFLEET_INGRESS_CLASS"), controller, address }
+    if host.contains(':') { host.to_owned() } else { format!("{host}:80") }
 }
 
 fn gateway() -> (String, String) {

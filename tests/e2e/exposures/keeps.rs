@@ -35,7 +35,7 @@ fn browser(origin: &str) -> Ask {
 #[tokio::test]
 async fn while_no_node_is_ready_browsers_are_told_to_come_back() {
     let cluster = cluster().await;
-    let ways: Vec<_> = ways().into_iter().filter(Way::has_a_proxy).collect();
+    let ways: Vec<_> = ways(&cluster.access.settings).into_iter().filter(Way::has_a_proxy).collect();
     let prepared = ways.iter().map(async |way| (way, cluster.namespace(&format!("keep-{}", way.short)).await));
     let prepared = join_all(prepared).await;
     join_all(prepared.iter().map(|(way, here)| keeps(way, here))).await;

@@ -32,7 +32,7 @@ fn idle() -> Duration {
 #[tokio::test]
 async fn by_every_way_in_events_come_one_by_one_and_silence_is_survived() {
     let cluster = cluster_alone().await;
-    let ways = ways();
+    let ways = ways(&cluster.access.settings);
     let prepared = ways.iter().map(async |way| (way, cluster.namespace(&format!("way-{}", way.short)).await));
     let prepared = join_all(prepared).await;
     join_all(prepared.iter().map(|(way, here)| passes(way, here))).await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use ssefleet_crds::names;
-use ssefleet_tests::{dial::Target, namespace::Namespace, stream::Stream};
+use ssefleet_tests::{dial::Target, figures, namespace::Namespace, settings::Settings, stream::Stream};
 
 /// A way in.
 pub struct Way {
@@ -12,35 +12,52 @@ pub struct Way {
     pub short: &'static str,
     /// `spec.exposure`.
     pub exposure: Value,
-    /// The Service that it is reached at; none for what listens at the ingress' address.
-    service: Option<fn(&str) -> String>,
+    at: At,
 }
 
-pub fn ways() -> Vec<Way> {
+/// Where it is reached.
+enum At {
+    Ingress,
+    Address(String),
+    /// The Service that a stream of this name has for it.
+    Service(fn(&str) -> String),
+}
+
+/// All that this cluster has. What it lacks is told among the figures, at the end of the run.
+pub fn ways(cluster: &Settings) -> Vec<Way> {
     let ingress = |controller: &str, class: &str| json!({"ingress": {"controller": controller, "className": class}});
-    let gateway =
-        |of: &str| json!({"gateway": {"parentRefs": [{"name": "web", "namespace": "infra"}], "implementation": of}});
+    let gateway = |namespace: &str, name: &str, of: &str| json!({"gateway": {"parentRefs": [{"name": name, "namespace": namespace}], "implementation": of}});
     let inside = json!({"service": {"type": "ClusterIP"}});
-    vec![
+    let mut ways = vec![
         Way::at_the_ingress("Ingress, Traefik", "traefik", ingress("Traefik", "traefik")),
         Way::at_the_ingress(
             "Ingress of ingress-nginx' annotations, Traefik",
             "nginx",
             ingress("IngressNginx", "nginx"),
         ),
-        Way::at_the_ingress("HTTPRoute, Traefik", "route", gateway("Traefik")),
+        Way::at_the_ingress("HTTPRoute, Traefik", "route", gateway("infra", "web", "Traefik")),
         Way::at_a_service("edge, nginx", "edge", json!({"edge": inside}), names::edge),
         Way::at_a_service("Service", "service", inside, names::public),
-    ]
+    ];
+    match &cluster.envoy {
+        Some(address) => {
+            let exposure = gateway("envoy-gateway-system", "envoy", "EnvoyGateway");
+            ways.push(Way { name: ENVOY, short: "envoy", exposure, at: At::Address(address.clone()) });
+        }
+        None => figures::record(ENVOY, "not tried: SSEFLEET_ENVOY_ADDRESS is not set, so this cluster has none"),
+    }
+    ways
 }
+
+const ENVOY: &str = "HTTPRoute, Envoy Gateway";
 
 impl Way {
     fn at_the_ingress(name: &'static str, short: &'static str, exposure: Value) -> Self {
-        Self { name, short, exposure, service: None }
+        Self { name, short, exposure, at: At::Ingress }
     }
 
     fn at_a_service(name: &'static str, short: &'static str, exposure: Value, service: fn(&str) -> String) -> Self {
-        Self { name, short, exposure, service: Some(service) }
+        Self { name, short, exposure, at: At::Service(service) }
     }
 
     /// Whether a proxy stands in it, which answers by itself when no node does.
@@ -53,12 +70,11 @@ impl Way {
         let mut stream = stream;
         stream["spec"]["exposure"] = self.exposure.clone();
         let stream = here.apply(stream).await;
-        match self.service {
-            None => stream,
-            Some(name) => {
-                let via = Target::Service { namespace: stream.namespace.clone(), name: name(&stream.name) };
-                stream.through(via)
-            }
-        }
+        let via = match &self.at {
+            At::Ingress => Target::Ingress,
+            At::Address(address) => Target::Address(address.clone()),
+            At::Service(name) => Target::Service { namespace: stream.namespace.clone(), name: name(&stream.name) },
+        };
+        stream.through(via)
     }
 }

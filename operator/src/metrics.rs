@@ -3,6 +3,7 @@
 use std::{
     fmt::Write,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use kube::{ResourceExt, runtime::reflector::Store};
@@ -11,8 +12,6 @@ use prometheus::{
     process_collector::ProcessCollector,
 };
 use ssefleet_crds::SseStream;
-
-use crate::probe::Finding;
 
 /// The operator's metrics; a clone counts into the same.
 #[derive(Clone)]
@@ -112,9 +111,10 @@ impl Metrics {
         self.writes.with_label_values(&[kind, verb]).inc();
     }
 
-    pub(crate) fn probed(&self, finding: &Finding) {
-        self.probes.with_label_values(&[finding.outcome.reason()]).inc();
-        if let Some(first_byte) = finding.measured.first_byte {
+    /// A probe has ended so; where it was answered, after so long.
+    pub fn probed(&self, reason: &str, first_byte: Option<Duration>) {
+        self.probes.with_label_values(&[reason]).inc();
+        if let Some(first_byte) = first_byte {
             self.probe_first_byte.observe(first_byte.as_secs_f64());
         }
     }

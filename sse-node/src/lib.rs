@@ -14,6 +14,7 @@ pub mod event;
 pub mod fanout;
 pub mod health;
 pub mod http;
+mod jitter;
 pub mod limits;
 pub mod metrics;
 pub mod pace;
@@ -40,13 +41,14 @@ use crate::{
         admit::Door,
         bounds::Bounds,
         guard::Guard,
-        listen::{Room, listen},
+        listen::listen,
         probe::Probes,
         public::Public,
         publish::{
             Publish,
             intake::{self, Intake, Patience},
         },
+        room::Room,
         tls::Tls,
     },
     limits::Limits,

@@ -14,13 +14,14 @@ use tracing::warn;
 
 use crate::{
     config,
-    fanout::audience::jitter,
     http::{
         bounds::Bounds,
         cors,
-        listen::{Handler, Room, listen},
+        listen::listen,
         respond::{self, Response},
+        room::{Handler, Room},
     },
+    jitter::jitter,
     metrics::Metrics,
 };
 

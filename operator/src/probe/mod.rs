@@ -119,7 +119,7 @@ impl Probes {
     fn end(&self, due: &Due, finding: Finding) {
         let (namespace, name) = &due.key;
         let outcome = finding.outcome;
-        self.metrics.probed(&finding);
+        self.metrics.probed(finding.outcome.reason(), finding.measured.first_byte);
         tracing::debug!(namespace, stream = name, outcome = outcome.reason(), finding.message, "probed");
         if self.schedule.lock().found(due, finding, Instant::now(), fastrand::f64()) {
             self.trigger.reconcile(ObjectRef::new(name).within(namespace));

@@ -19,9 +19,9 @@ use super::{
     accept::wants_json,
     fields::Fields,
     guard::Guard,
-    listen::Handler,
     respond::{self, Response},
     revoke,
+    room::Handler,
     tap::tap,
 };
 use crate::{

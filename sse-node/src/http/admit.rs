@@ -17,12 +17,8 @@ use crate::{
     config::Current,
     encode::{self, Frame},
     event::Position,
-    fanout::{
-        audience::{Place, jitter},
-        hub::Hub,
-        tie::Tie,
-        topics::Topics,
-    },
+    fanout::{audience::Place, hub::Hub, tie::Tie, topics::Topics},
+    jitter::jitter,
     limits::{Limited, Limits},
     metrics::Metrics,
 };

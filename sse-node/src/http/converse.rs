@@ -31,8 +31,8 @@ use super::{
     activity::{Activity, Over},
     bounds::{ERRORS, MAX_HEAD, MAX_TARGET, RESETS_UNSEEN, STREAMS},
     first::Speaks,
-    listen::{Handler, Room},
     respond::{self, Response},
+    room::{Handler, Room},
 };
 
 /// Serves one connection until it is over. Its first request may have its answer already.

@@ -24,6 +24,7 @@ pub mod publish;
 pub mod respond;
 mod revoke;
 mod rewind;
+pub mod room;
 mod tap;
 pub mod tls;
 mod waiting;

@@ -23,10 +23,10 @@ use super::{
     cors::{self, Added},
     fields::Fields,
     first::Get,
-    listen::{Handler, Handover},
     pipe::{pair, read_out},
     probe::Probes,
     respond::{self, Response},
+    room::{Handler, Handover},
 };
 use crate::{
     encode::{Body, Framing},

@@ -15,12 +15,12 @@ use ssefleet_crds::{
 
 use super::counts::{Quota, Standing};
 use crate::{
-    fanout::audience::jitter,
     http::{
         ask::Ask,
         cors::{self, Added},
         respond::{self, Response},
     },
+    jitter::jitter,
 };
 
 /// A browser is not told to stay away for longer: limits may be raised, and one who comes too early costs little.

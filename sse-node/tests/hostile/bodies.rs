@@ -14,11 +14,12 @@ use sse_node::{
     fanout::hub::Hub,
     http::{
         bounds::Bounds,
-        listen::{Room, listen},
+        listen::listen,
         publish::{
             Publish,
             intake::{Intake, Patience},
         },
+        room::Room,
     },
     limits::Limits,
     metrics::Metrics,

@@ -12,8 +12,9 @@ use hyper::{Request, body::Incoming};
 use sse_node::{
     http::{
         bounds::Bounds,
-        listen::{Handler, Room, listen},
+        listen::listen,
         respond::{self, Response},
+        room::{Handler, Room},
         tls::Tls,
     },
     metrics::Metrics,

@@ -4,33 +4,16 @@
 //! wrote before. So whoever has its entries written asks for a round; the rounds run one after the other, each for
 //! all who asked before it began, and a failed one fails all of them.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use redis::Pipeline;
 use ssefleet_crds::validated::Confirm;
-use tokio::sync::Mutex;
 
-use super::{dial::Connection, refused::broken};
+use super::{
+    connection::{Connection, Round},
+    refused::broken,
+};
 use crate::broker::BrokerError;
-
-/// The rounds of one connection.
-#[derive(Default)]
-pub struct Rounds {
-    /// How many have asked.
-    asked: AtomicU64,
-    last: Mutex<Round>,
-}
-
-/// The last round.
-#[derive(Default)]
-struct Round {
-    /// It was for so many of those who have asked.
-    covers: u64,
-    have: u32,
-}
 
 impl Connection {
     /// Returns when so many replicas have all that was written on this connection before.

@@ -5,19 +5,18 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::select_ok;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, Value,
-    aio::{ConnectionLike, MultiplexedConnection, PubSub},
+    AsyncConnectionConfig, ErrorKind, RedisError,
+    aio::{MultiplexedConnection, PubSub},
 };
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
-    task::AbortHandle,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsConnector;
 
-use super::{address::Host, confirm::Rounds, login::Words, refused::broken};
+use super::{address::Host, connection::Connection, login::Words, refused::broken};
 use crate::{
     broker::{BrokerError, Part, Trouble},
     trust::trusting,
@@ -27,51 +26,6 @@ use crate::{
 const STEP: Duration = Duration::from_secs(2);
 /// After so long the next of several addresses or servers is tried too: one that is gone must not hold up the rest.
 pub const STAGGER: Duration = Duration::from_millis(200);
-
-/// A connection that several may use at a time, closed when none does any more.
-#[derive(Clone)]
-pub struct Connection {
-    redis: MultiplexedConnection,
-    /// Who waits for replicas on it.
-    pub rounds: Arc<Rounds>,
-    _driver: Arc<Driver>,
-}
-
-struct Driver(AbortHandle);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Connection {
-    /// The same, with answers that may take so long.
-    pub fn patient(&self, answer_within: Duration) -> Self {
-        let mut patient = self.clone();
-        patient.redis.set_response_timeout(answer_within);
-        patient
-    }
-}
-
-impl ConnectionLike for Connection {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        self.redis.req_packed_command(cmd)
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        self.redis.req_packed_commands(pipeline, offset, count)
-    }
-
-    fn get_db(&self) -> i64 {
-        self.redis.get_db()
-    }
-}
 
 /// The bytes of a connection, by TLS or not.
 pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -111,8 +65,7 @@ impl Dialer {
         let info = words.info(db);
         let greeting = async {
             let (redis, driver) = MultiplexedConnection::new_with_config(&info, socket, config).await?;
-            let driver = Arc::new(Driver(tokio::spawn(driver).abort_handle()));
-            let mut connection = Connection { redis, rounds: Arc::default(), _driver: driver };
+            let mut connection = Connection::driven_by(redis, driver);
             // Without a password nothing was said yet, and a server that wants TLS is still silent.
             redis::cmd("PING").query_async::<()>(&mut connection).await?;
             Ok(connection)

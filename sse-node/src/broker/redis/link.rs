@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::{dial::Connection, primary::Route};
+use super::{connection::Connection, primary::Route};
 use crate::broker::{BrokerError, Part, Trouble};
 
 /// One connection, shared.

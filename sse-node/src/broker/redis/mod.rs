@@ -9,14 +9,15 @@ mod address;
 mod append;
 mod broadcast;
 mod confirm;
+pub(crate) mod connection;
 mod dial;
 mod entry;
 mod follow;
 mod link;
 mod login;
 mod pace;
-mod primary;
-mod refused;
+pub(crate) mod primary;
+pub(crate) mod refused;
 mod revocations;
 mod trim;
 
@@ -36,8 +37,7 @@ pub use self::{
     address::{Address, Topology},
     primary::Route,
 };
-use self::{broadcast::Listener, follow::Follower, link::Shared};
-pub(crate) use self::{dial::Connection, refused::broken};
+use self::{broadcast::Listener, connection::Connection, follow::Follower, link::Shared, refused::broken};
 use super::{
     Appended, Broadcasts, Broker, BrokerError, Extent, Once, Retention, Tail,
     clock::Clock,

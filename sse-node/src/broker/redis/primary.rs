@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use super::{
     address::{Address, Host, Target, Topology},
-    dial::{Connection, Dialer, STAGGER, each},
+    connection::Connection,
+    dial::{Dialer, STAGGER, each},
     login::Words,
     refused::broken,
 };

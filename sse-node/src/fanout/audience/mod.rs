@@ -33,6 +33,7 @@ use super::{
 use crate::{
     encode,
     event::Position,
+    jitter::jitter,
     metrics::{Closed, Metrics},
 };
 
@@ -265,8 +266,3 @@ fn key(slot: usize, generation: u32) -> Key {
 /// After so long those come back who are let go of at a pace. It is the same for all of them: so they come back as evenly
 /// as they went, which times by chance would spoil.
 const PACED: Duration = Duration::from_secs(1);
-
-/// Within ±50 %, so that those who lose their connections together do not come back together.
-pub fn jitter(time: Duration) -> Duration {
-    time.mul_f64(0.5 + fastrand::f64())
-}

@@ -17,8 +17,8 @@ use self::{answer::Refusal, intake::Intake};
 use super::{
     cors::{self, Added},
     fields::Fields,
-    listen::Handler,
     respond::{self, Response},
+    room::Handler,
 };
 use crate::{
     auth::{Auth, Identity},

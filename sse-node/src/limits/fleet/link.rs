@@ -16,7 +16,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    broker::redis::{Connection, Route, broken},
+    broker::redis::{connection::Connection, primary::Route, refused::broken},
     limits::counts::Away,
 };
 

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::broker::{
     BrokerError,
-    redis::{Route, broken},
+    redis::{primary::Route, refused::broken},
 };
 
 macro_rules! script {

@@ -1,6 +1,6 @@
 //! A namespace on the API server, and a proxy before it.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -30,17 +30,26 @@ pub struct Arena {
     pub admin: Client,
     pub proxy: Proxy,
     pub namespace: String,
-    _turn: RwLockReadGuard<'static, ()>,
+    turn: Arc<RwLockReadGuard<'static, ()>>,
 }
 
 impl Arena {
     pub async fn new(purpose: &str) -> Self {
-        let turn = TURN.read().await;
+        Self::in_turn(purpose, Arc::new(TURN.read().await)).await
+    }
+
+    /// A second one for the same test, which must not wait for another turn: someone who waits for all turns to end would
+    /// come before it.
+    pub async fn another(&self, purpose: &str) -> Self {
+        Self::in_turn(purpose, self.turn.clone()).await
+    }
+
+    async fn in_turn(purpose: &str, turn: Arc<RwLockReadGuard<'static, ()>>) -> Self {
         let server = ApiServer::shared().await;
         let admin = server.admin().await;
         let namespace = namespace(&admin, purpose).await;
         let proxy = Proxy::start(server.config("operator").await).await;
-        Self { server, admin, proxy, namespace, _turn: turn }
+        Self { server, admin, proxy, namespace, turn }
     }
 
     /// An operator behind the proxy.

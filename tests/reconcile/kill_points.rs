@@ -53,7 +53,7 @@ async fn same_end(specs: &[Value]) {
     drop(operator);
 
     for k in 1..=writes {
-        let arena = Arena::new("killed").await;
+        let arena = undisturbed.another("killed").await;
         let began = before(&arena, earlier).await;
         arena.apply(last).await;
         let kept = killed_after(&arena, k).await;

@@ -3,7 +3,7 @@
 use kube::runtime::reflector::ObjectRef;
 use ssefleet_crds::SseStream;
 
-use crate::{controller::Context, nodes::Report};
+use crate::{controller::context::Context, nodes::Report};
 
 pub fn reports(stream: &SseStream, cx: &Context) -> Vec<Report> {
     let told = cx.nodes.of(stream);

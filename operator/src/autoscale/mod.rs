@@ -8,10 +8,11 @@
 //! (`controller/scale_in.rs`).
 
 mod decide;
-mod fleet;
+pub(crate) mod fleet;
 mod history;
 mod reading;
 mod scaler;
+pub(crate) mod scalers;
 mod shed;
 #[cfg(test)]
 mod tests;
@@ -19,75 +20,26 @@ mod todo;
 mod verdict;
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     time::{Duration, Instant},
 };
 
 use hyper::{Method, body::Bytes};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
-use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
-use parking_lot::Mutex;
+use kube::{Api, runtime::reflector::ObjectRef};
 use serde_json::json;
-use ssefleet_crds::{
-    SseStream, Stream,
-    autoscaling::{Autoscaling, AutoscalingMode, AutoscalingStatus},
-    names,
-};
+use ssefleet_crds::{SseStream, Stream, autoscaling::Autoscaling, names};
 use tokio::time::{MissedTickBehavior, interval};
 
-pub(crate) use self::fleet::reports;
-use self::{decide::Why, scaler::Scaler, shed::Excess, todo::todo};
+use self::{decide::Why, fleet::reports, scalers::key, shed::Excess, todo::todo};
 use crate::{
-    controller::{Context, Verdict, events, is_paused, scale_in},
+    controller::{context::Context, events, paused::is_paused, scale_in},
     nodes::Token,
     watch::Child,
 };
 
 /// How often fleets are looked at. Their nodes are asked every ten seconds.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// All streams' scalers.
-#[derive(Default)]
-pub(crate) struct Scalers {
-    /// By namespace and name.
-    known: Mutex<HashMap<(String, String), Scaler>>,
-}
-
-/// What was decided for a stream in mode Operator.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scale {
-    pub status: AutoscalingStatus,
-    pub verdict: Verdict,
-}
-
-impl Scalers {
-    /// What holds for the stream now; `None` if the operator is not the one who decides.
-    pub fn of(&self, stream: &SseStream) -> Option<Scale> {
-        let scaling = stream.spec.autoscaling.as_ref();
-        let scaling = scaling.filter(|scaling| scaling.mode == AutoscalingMode::Operator)?;
-        let (namespace, name) = key(stream);
-        let scale = self.with(stream, scaling, Instant::now(), |scaler| {
-            let verdict = verdict::verdict(scaler.why, scaler.is_suspended(), &name, &namespace);
-            Scale { status: scaler.status(), verdict }
-        });
-        Some(scale)
-    }
-
-    /// The stream's scaler, which has taken note of `spec.fleet.replicas`.
-    fn with<R>(
-        &self,
-        stream: &SseStream,
-        scaling: &Autoscaling,
-        now: Instant,
-        then: impl FnOnce(&mut Scaler) -> R,
-    ) -> R {
-        let mut known = self.known.lock();
-        let scaler = known.entry(key(stream)).or_insert_with(|| Scaler::new(stream, scaling, now));
-        scaler.follow(stream, scaling, now);
-        then(scaler)
-    }
-}
 
 /// Looks at all fleets, for ever. Only the leader does.
 pub(crate) async fn run(cx: &Context) {
@@ -97,7 +49,7 @@ pub(crate) async fn run(cx: &Context) {
         ticks.tick().await;
         let mut streams = cx.streams.state();
         streams.retain(|stream| stream.spec.autoscaling.is_some());
-        cx.scalers.known.lock().retain(|known, _| streams.iter().any(|stream| key(stream) == *known));
+        cx.scalers.retain(&streams);
         for stream in streams {
             look(&stream, cx).await;
         }
@@ -166,8 +118,4 @@ fn because(why: Why, scaling: &Autoscaling) -> String {
         Why::Load(load) | Why::Pacing(load) => load.to_string(),
         _ => format!("spec.autoscaling allows from {} to {}", scaling.min_replicas, scaling.max_replicas),
     }
-}
-
-fn key(stream: &SseStream) -> (String, String) {
-    (stream.namespace().unwrap_or_default(), stream.name_any())
 }

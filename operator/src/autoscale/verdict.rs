@@ -1,7 +1,7 @@
 //! What the condition `Autoscaling` says. Its words stay the same as long as nothing changes that someone would act on:
 //! figures are in the events and metrics.
 
-use crate::controller::Verdict;
+use crate::controller::conditions::Verdict;
 
 use super::decide::Why;
 

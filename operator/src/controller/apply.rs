@@ -26,11 +26,11 @@ use ssefleet_crds::SseStream;
 
 use super::{
     Context,
+    blocked::{Blocked, refusal},
     build::{
         Applied, Built, Children, ExposureChildren, OptionalChild, RedisChildren,
         exposure::{EdgeChildren, RetryChildren},
     },
-    error::{Blocked, refusal},
     events,
 };
 use crate::{NAME, slim::content, watch::Child};

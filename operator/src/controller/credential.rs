@@ -5,13 +5,21 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
 use ring::rand::{SecureRandom, SystemRandom};
-use ssefleet_crds::names;
+use ssefleet_crds::{broker::SecretKey, names};
 
-use super::resolve::Error;
 use crate::digest;
 
 /// The key of the managed Redis' Secret that clients read.
 pub const PASSWORD: &str = "password";
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("Secret {name} has no key {key}, {}", purpose.remedy())]
+    Incomplete { name: String, key: &'static str, purpose: Purpose },
+    #[error("the system gives no random numbers for a password")]
+    NoRandomness,
+}
 
 /// What a credential is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +99,11 @@ impl fmt::Debug for Credential {
             Self::New(_) => "New",
         })
     }
+}
+
+/// Where the managed Redis' password is.
+pub fn password(stream: &str) -> SecretKey {
+    SecretKey { name: names::redis(stream), key: PASSWORD.into() }
 }
 
 /// What a key of a Secret holds, if that is anything.

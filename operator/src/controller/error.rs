@@ -1,6 +1,6 @@
 //! Why a reconcile failed: the errors of its steps, a label for the metric, and what a user can do about it.
 
-use super::{apply, prune, resolve, status, validate};
+use super::{apply, blocked::Blocked, prune, resolve, status, validate};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -16,17 +16,6 @@ pub enum Error {
     Status(#[from] status::Error),
     #[error("the operator is stopping")]
     Stopping,
-}
-
-/// What keeps a stream from being as it should, until someone acts.
-#[derive(Debug, PartialEq)]
-pub(super) struct Blocked {
-    /// In one word, for conditions and events.
-    pub reason: &'static str,
-    /// A sentence that says what to do.
-    pub message: String,
-    /// Whether it is the broker that can't work because of it.
-    pub broker: bool,
 }
 
 impl Error {
@@ -49,16 +38,5 @@ impl Error {
             Self::Apply(error) => error.blocked(),
             Self::Prune(_) | Self::Status(_) | Self::Stopping => None,
         }
-    }
-}
-
-/// Whether the API server has refused a request for good, and with what words. Conflicts, throttling and everything
-/// without an answer pass by themselves.
-pub(super) fn refusal(error: &kube::Error) -> Option<&str> {
-    match error {
-        kube::Error::Api(status) if (400..500).contains(&status.code) && ![408, 409, 429].contains(&status.code) => {
-            Some(&status.message)
-        }
-        _ => None,
     }
 }

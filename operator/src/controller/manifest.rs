@@ -12,7 +12,7 @@ use ssefleet_crds::{
     validated::Broker,
 };
 
-use super::validate::password;
+use super::credential::password;
 
 /// The nodes' manifest.
 #[derive(Clone, Debug, PartialEq)]

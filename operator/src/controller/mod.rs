@@ -17,8 +17,10 @@
 
 mod apply;
 mod backoff;
+mod blocked;
 pub mod build;
-mod conditions;
+pub(crate) mod conditions;
+pub(crate) mod context;
 mod credential;
 mod error;
 pub(crate) mod events;
@@ -26,6 +28,7 @@ pub(crate) mod events;
 pub(crate) mod fixtures;
 mod manifest;
 mod memory;
+pub(crate) mod paused;
 mod prune;
 mod resolve;
 pub(crate) mod scale_in;
@@ -40,20 +43,21 @@ use std::{
 
 use futures_util::StreamExt;
 use kube::{
-    Client, ResourceExt,
     core::DynamicObject,
     runtime::{
         controller::{self, Action},
         events::{Recorder, Reporter},
-        reflector::{ObjectRef, Store},
+        reflector::ObjectRef,
     },
 };
 use ssefleet_crds::SseStream;
 use tokio_util::sync::CancellationToken;
 
-use self::{apply::apply, build::build, memory::Memory, prune::prune, resolve::resolve, status::update_status};
+use self::{
+    apply::apply, build::build, context::Context, memory::Memory, paused::is_paused, prune::prune, resolve::resolve,
+    status::update_status,
+};
 pub use self::{
-    conditions::Verdict,
     credential::Credential,
     error::Error,
     resolve::Observed,
@@ -61,7 +65,7 @@ pub use self::{
 };
 use crate::{
     NAME,
-    autoscale::{self, Scalers},
+    autoscale::{self, scalers::Scalers},
     clients::Clients,
     http::Readiness,
     metrics::Metrics,
@@ -77,26 +81,6 @@ use crate::{
 const CONCURRENCY: u16 = 8;
 /// A rollout changes a Deployment's status many times a second; one look at the last is enough.
 const DEBOUNCE: Duration = Duration::from_millis(100);
-
-/// The annotation of a stream that is left as it is while it says `"true"`.
-const PAUSED: &str = "ssefleet.dev/paused";
-
-/// What every reconcile needs.
-pub struct Context {
-    pub(crate) client: Client,
-    pub(crate) settings: Settings,
-    pub(crate) stores: Stores,
-    pub(crate) metrics: Metrics,
-    pub(crate) memory: Memory,
-    pub(crate) nodes: Nodes,
-    pub(crate) pods: Pods,
-    pub(crate) secrets: Secrets,
-    pub(crate) trigger: Trigger,
-    pub(crate) scalers: Scalers,
-    pub(crate) streams: Store<SseStream>,
-    pub(crate) recorder: Recorder,
-    pub(crate) probes: Arc<Probes>,
-}
 
 /// Reconciles every stream until `shutdown`, and lets the reconciles under way end.
 pub(crate) async fn run(
@@ -189,7 +173,11 @@ async fn reconcile(stream: Arc<SseStream>, cx: Arc<Context>) -> Result<Action, E
     cx.metrics.reconciles.with_label_values(&[if result.is_ok() { "ok" } else { "error" }]).inc();
     match &result {
         Ok(_) => cx.memory.succeeded(&stream),
-        Err(error) => status::report(&stream, error, &cx).await,
+        Err(error) => {
+            if let Some(blocked) = error.blocked() {
+                status::report(&stream, &blocked, &cx).await;
+            }
+        }
     }
     result
 }
@@ -204,11 +192,6 @@ async fn pipeline(stream: &SseStream, cx: &Context) -> Result<Action, Error> {
     prune(stream, &wanted, &applied, cx).await?; // ours, and no longer wanted
     cx.nodes.expect(stream, &wanted.manifest.edition); // what the nodes are to run from now on
     Ok(update_status(stream, &observed, &wanted, &applied, cx).await?) // writes only what changed; says when to look again
-}
-
-/// Whether someone wants the operator to keep its hands off the stream for a while.
-pub(crate) fn is_paused(stream: &SseStream) -> bool {
-    stream.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
 /// A failed reconcile is tried again, later each time: for this stream only.

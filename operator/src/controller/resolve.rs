@@ -16,13 +16,13 @@ use ssefleet_crds::{
 use super::{
     Context,
     apply::is_leftover,
+    blocked::{Blocked, refusal},
     build,
-    credential::{Credential, Purpose, value},
-    error::{Blocked, refusal},
+    credential::{self, Credential, Purpose, value},
     words::Words,
 };
 use crate::{
-    autoscale::Scale,
+    autoscale::scalers::Scale,
     nodes::Token,
     optional::{Kind, Present},
     secrets::{Lane, Seen},
@@ -32,21 +32,19 @@ use crate::{
 pub enum Error {
     #[error("can't read the Secret {name}: {source}")]
     Read { name: String, source: kube::Error },
-    #[error("Secret {name} has no key {key}, {}", purpose.remedy())]
-    Incomplete { name: String, key: &'static str, purpose: Purpose },
+    #[error(transparent)]
+    Credential(#[from] credential::Error),
     #[error("Secret {name} is left from an earlier stream of this name and about to go")]
     Leftover { name: String },
-    #[error("the system gives no random numbers for a password")]
-    NoRandomness,
 }
 
 impl Error {
     pub fn metric_label(&self) -> &'static str {
         match self {
             Self::Read { .. } => "read_secret",
-            Self::Incomplete { .. } => "secret_incomplete",
+            Self::Credential(credential::Error::Incomplete { .. }) => "secret_incomplete",
             Self::Leftover { .. } => "leftover",
-            Self::NoRandomness => "no_randomness",
+            Self::Credential(credential::Error::NoRandomness) => "no_randomness",
         }
     }
 
@@ -56,10 +54,10 @@ impl Error {
                 let told = refusal(source)?;
                 ("SecretUnreadable", format!("The Secret {name} can't be read: {told}."), false)
             }
-            Self::Incomplete { purpose, .. } => {
+            Self::Credential(credential::Error::Incomplete { purpose, .. }) => {
                 ("SecretIncomplete", format!("{self}."), *purpose == Purpose::RedisPassword)
             }
-            Self::Leftover { .. } | Self::NoRandomness => return None,
+            Self::Leftover { .. } | Self::Credential(credential::Error::NoRandomness) => return None,
         };
         Some(Blocked { reason, message, broker })
     }

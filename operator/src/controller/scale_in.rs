@@ -13,10 +13,10 @@ use kube::{
 use serde_json::json;
 use ssefleet_crds::{SseStream, names};
 
-use super::{Context, validate::Wanted};
+use super::{context::Context, validate::Wanted};
 use crate::{
     NAME,
-    autoscale::reports,
+    autoscale::fleet::reports,
     nodes::{DELETION_COST, Report},
     watch::Child,
 };

@@ -11,12 +11,12 @@ use ssefleet_crds::{
 };
 
 use super::{
-    credential::{Credential, PASSWORD},
-    error::Blocked,
+    blocked::Blocked,
+    credential::{self, Credential},
     manifest::{Manifest, manifest},
     resolve::Observed,
 };
-use crate::{autoscale::Scale, optional::Present, settings::Settings};
+use crate::{autoscale::scalers::Scale, optional::Present, settings::Settings};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -112,15 +112,10 @@ fn secrets(stream: &Stream) -> Vec<SecretKey> {
     secrets.push(names::admin_token(&stream.name));
     match &stream.broker {
         Broker::Memory => {}
-        Broker::ManagedRedis(_) => secrets.push(password(&stream.name)),
+        Broker::ManagedRedis(_) => secrets.push(credential::password(&stream.name)),
         Broker::ExternalRedis(redis) => secrets.extend(redis.secrets().cloned()),
     }
     secrets.sort();
     secrets.dedup();
     secrets
-}
-
-/// Where the managed Redis' password is.
-pub(super) fn password(stream: &str) -> SecretKey {
-    SecretKey { name: names::redis(stream), key: PASSWORD.into() }
 }

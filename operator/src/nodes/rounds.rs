@@ -23,7 +23,7 @@ use super::{
     prompt::{self, Prompts},
     report::{Progress, Report},
 };
-use crate::controller::Context;
+use crate::controller::context::Context;
 
 /// How often the nodes of a stream are asked, and how often while something is on its way.
 const LEISURE: Duration = Duration::from_secs(20);

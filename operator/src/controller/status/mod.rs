@@ -31,14 +31,14 @@ use self::{
     verified::Found,
 };
 use super::{
-    Context,
+    blocked::Blocked,
     build::{Applied, Children},
     conditions::{
         AUTOSCALING, BROKER_READY, Conditions, DEGRADED, EXPOSED, PAUSED, PROGRESSING, READY, Verdict, get, holds,
         holds_for,
     },
-    error::{self, Blocked},
-    events,
+    context::Context,
+    events, paused,
     resolve::Observed,
     validate::Wanted,
 };
@@ -104,11 +104,10 @@ pub(super) async fn decided(stream: &SseStream, observed: &Observed, cx: &Contex
     write(stream, &before, now, cx).await
 }
 
-/// Tells of a failed reconcile, if someone has to act. What is known of the fleet stays as it was.
-pub(super) async fn report(stream: &SseStream, error: &error::Error, cx: &Context) {
-    let Some(blocked) = error.blocked() else { return };
+/// Tells of a reconcile that failed until someone acts. What is known of the fleet stays as it was.
+pub(super) async fn report(stream: &SseStream, blocked: &Blocked, cx: &Context) {
     let before = cx.memory.current_status(stream);
-    let now = blocked_status(stream, &before, &blocked, second(Timestamp::now()));
+    let now = blocked_status(stream, &before, blocked, second(Timestamp::now()));
     if let Err(error) = write(stream, &before, now, cx).await {
         tracing::warn!(%error, "can't tell of a failed reconcile");
     }
@@ -212,7 +211,7 @@ fn paused_status(object: &SseStream, before: &SseStreamStatus, now: Timestamp) -
     let message = format!(
         "Nothing is applied or repaired while the annotation {annotation} is \"true\": kubectl annotate sse {} {annotation}-",
         object.name_any(),
-        annotation = super::PAUSED,
+        annotation = paused::PAUSED,
     );
     conditions.set(PAUSED, Verdict::yes("Annotated", message));
     SseStreamStatus { conditions: conditions.list, ..before.clone() }

@@ -15,7 +15,7 @@ use ssefleet_crds::{autoscaling::AutoscalingStatus, broker::SecretKey};
 
 use super::*;
 use crate::{
-    autoscale::Scale,
+    autoscale::scalers::Scale,
     controller::{build::build, fixtures, resolve::Missing},
 };
 

@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use serde_json::json;
 use ssefleet_crds::SseStream;
 use ssefleet_tests::{
-    Must, cluster_alone,
+    Must, cluster,
     figures::{milliseconds, percentile, record},
     manifest,
     operator::{Metrics, operators},
@@ -22,7 +22,8 @@ use ssefleet_tests::{
 
 #[tokio::test]
 async fn an_event_takes_little_longer_to_the_subscriber_than_to_the_log() {
-    let cluster = cluster_alone().await;
+    let mut cluster = cluster().await;
+    cluster.alone().await;
     let here = cluster.namespace("latency").await;
     let applied = Instant::now();
     let stream = here.apply(manifest::quickstart()).await;
@@ -42,16 +43,21 @@ async fn an_event_takes_little_longer_to_the_subscriber_than_to_the_log() {
     }
     let (arrival, answer) = (percentile(&arrival, 0.5), percentile(&answer, 0.5));
     assert!(arrival < answer * 10 + Duration::from_millis(50), "an event waits somewhere: {arrival:?}, {answer:?}");
+
+    // What is bunched arrives after its successor was published. A busy machine may do that to a few.
+    let late = received.iter().zip(&published[1..]).filter(|(event, successor)| event.at >= successor.sent).count();
+    assert!(late <= 10, "{late} of 200 events arrived after the next one was published");
 }
 
 #[tokio::test]
 async fn a_thousand_subscribers_get_each_event_once_and_in_order() {
     const SUBSCRIBERS: usize = 1000;
     room_for_sockets(2 * SUBSCRIBERS as u64);
-    let cluster = cluster_alone().await;
+    let mut cluster = cluster().await;
     let here = cluster.namespace("thousand").await;
     let stream = here.apply(manifest::quickstart()).await;
     stream.ready().await;
+    cluster.alone().await;
     drop(stream.subscribe_to_each_node(2).await); // from now on the ingress spreads them
     let connecting = iter(0..SUBSCRIBERS).map(|_| stream.subscribe()).buffer_unordered(50);
     let mut readers: Vec<Reader> = connecting.collect().await;
@@ -95,7 +101,8 @@ pub fn room_for_sockets(count: u64) {
 #[tokio::test]
 async fn fifty_streams_cost_the_operator_little_memory() {
     const STREAMS: usize = 50;
-    let cluster = cluster_alone().await;
+    let mut cluster = cluster().await;
+    cluster.alone().await;
     let here = cluster.namespace("fifty").await;
     let before = resident(&cluster.access).await;
     let nowhere = json!({"fleet": {"pod": {"nodeSelector": {"ssefleet.dev/nowhere": "true"}}}});

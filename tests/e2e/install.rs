@@ -8,7 +8,7 @@ use k8s_openapi::{
 use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
 use ssefleet_tests::{
-    Cluster, Must, cluster, cluster_alone,
+    Cluster, Must, cluster,
     helm::{chart, repository},
     manifest,
     operator::{Metrics, leader, operators},
@@ -34,10 +34,11 @@ async fn helm_install_brings_two_operators_of_which_one_leads() {
 
 #[tokio::test]
 async fn when_the_leader_is_killed_the_other_operator_takes_over() {
-    let cluster = cluster_alone().await;
+    let mut cluster = cluster().await;
     let here = cluster.namespace("leader").await;
     let stream = here.apply(manifest::memory()).await;
     stream.ready().await;
+    cluster.alone().await;
     let pods = operators(&cluster.access).await;
     let first = leader(&cluster.access, |holder| pods.iter().any(|pod| pod == holder)).await;
 
@@ -53,11 +54,12 @@ async fn when_the_leader_is_killed_the_other_operator_takes_over() {
 
 #[tokio::test]
 async fn streams_survive_an_uninstall_and_an_upgrade_from_the_chart_before_this_one() {
-    let cluster = cluster_alone().await;
+    let mut cluster = cluster().await;
     let here = cluster.namespace("uninstall").await;
     let exposed = json!({"exposure": {"ingress": {"controller": "Traefik"}}});
     let stream = here.apply(manifest::with(manifest::memory(), &exposed)).await;
     stream.ready().await;
+    cluster.alone().await;
     let mut reader = stream.subscribe().await;
     let nodes = stream.nodes(1).await;
     let before = stream.children().await;

@@ -18,7 +18,6 @@ mod follow;
 mod install;
 mod live;
 mod managed_redis;
-mod pacing;
 mod paused;
 mod quickstart;
 mod redis_restart;

@@ -5,11 +5,11 @@ use std::time::Instant;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use ssefleet_crds::names::Component;
-use ssefleet_tests::{cluster_alone, dial, figures, manifest, publisher::per_second, stream::STARTUP, wait};
+use ssefleet_tests::{cluster, dial, figures, manifest, publisher::per_second, stream::STARTUP, wait};
 
 #[tokio::test]
 async fn a_redis_restart_loses_no_acknowledged_event_and_no_subscriber() {
-    let cluster = cluster_alone().await;
+    let cluster = cluster().await;
     let here = cluster.namespace("redis").await;
     let stream = here.apply(manifest::quickstart()).await;
     stream.ready().await;

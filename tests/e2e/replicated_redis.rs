@@ -7,7 +7,7 @@ use kube::{Api, ResourceExt, api::DeleteParams};
 use serde_json::json;
 use ssefleet_crds::names::Component;
 use ssefleet_tests::{
-    Must, cluster_alone, dial,
+    Must, cluster, dial,
     exec::shell,
     figures, manifest,
     namespace::Namespace,
@@ -76,7 +76,7 @@ async fn nothing_lost(name: &str, readers: &mut [Reader], published: &Published,
 
 #[tokio::test]
 async fn a_redis_primary_that_dies_or_goes_takes_nothing_acknowledged_with_it() {
-    let cluster = cluster_alone().await;
+    let cluster = cluster().await;
     let here = cluster.namespace("primary").await;
     let stream = replicated(&here).await;
 
@@ -110,7 +110,7 @@ async fn a_redis_primary_that_dies_or_goes_takes_nothing_acknowledged_with_it() 
 
 #[tokio::test]
 async fn a_replicated_redis_that_dies_as_a_whole_is_back_with_all_that_was_acknowledged() {
-    let cluster = cluster_alone().await;
+    let cluster = cluster().await;
     let here = cluster.namespace("all-redis").await;
     let stream = replicated(&here).await;
     let mut readers = [stream.subscribe().await, stream.subscribe().await, stream.subscribe().await];

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{StreamExt, future::join_all, stream::iter};
 use serde_json::json;
-use ssefleet_tests::{Must, cluster_alone, figures::record, manifest, sse::reader::Reader, stream::Stream};
+use ssefleet_tests::{Must, cluster, figures::record, manifest, sse::reader::Reader, stream::Stream};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::figures::room_for_sockets;
@@ -23,7 +23,7 @@ const BATCH: usize = 10;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_of_three_nodes_keeps_within_the_budget_and_loses_nothing() {
     room_for_sockets(2 * SUBSCRIBERS as u64 + 500);
-    let cluster = cluster_alone().await;
+    let mut cluster = cluster().await;
     let here = cluster.namespace("rollout").await;
     let fleet = json!({
         "fleet": {"replicas": 3, "drain": {"reconnectsPerSecond": BUDGET, "timeout": "2m"}},
@@ -31,6 +31,7 @@ async fn a_rollout_of_three_nodes_keeps_within_the_budget_and_loses_nothing() {
     });
     let stream = here.apply(manifest::with(manifest::quickstart(), &fleet)).await;
     stream.ready().await;
+    cluster.alone().await;
     drop(stream.subscribe_to_each_node(3).await); // from now on the ingress spreads them
     let old = stream.nodes(3).await;
     let connecting = iter(0..SUBSCRIBERS as u64)

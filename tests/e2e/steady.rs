@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use serde_json::json;
 use ssefleet_tests::{
-    Cluster, Must, cluster_alone, manifest,
+    Cluster, Must, cluster, manifest,
     operator::{Metrics, operators},
     stream::Stream,
 };
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 #[tokio::test]
 async fn a_steady_minute_makes_no_api_write() {
-    let cluster = cluster_alone().await;
+    let mut cluster = cluster().await;
     let here = cluster.namespace("steady").await;
     let streams = [
         here.apply(manifest::quickstart()).await,
@@ -28,6 +28,7 @@ async fn a_steady_minute_makes_no_api_write() {
         stream.ready().await;
     }
     streams[0].verified().await; // which is told half a minute later, once
+    cluster.alone().await;
     let before = steady(&cluster, &streams).await;
     sleep(Duration::from_mins(1)).await; // the minute itself
     assert_eq!(observe(&cluster, &streams).await, before);

@@ -12,9 +12,15 @@ use crate::{must::Must, namespace, release, settings::Settings, wait};
 /// Tests share the cluster, except for those that would be disturbed, or would disturb.
 static TURN: RwLock<()> = RwLock::const_new(());
 
+#[derive(Default)]
 enum Turn {
-    Shared { _turn: RwLockReadGuard<'static, ()> },
-    Alone { _turn: RwLockWriteGuard<'static, ()> },
+    Shared {
+        _turn: RwLockReadGuard<'static, ()>,
+    },
+    Alone(RwLockWriteGuard<'static, ()>),
+    /// On the way from one to the other.
+    #[default]
+    None,
 }
 
 /// What every type of Kubernetes object is.
@@ -46,35 +52,33 @@ pub struct Cluster {
 pub async fn cluster() -> Cluster {
     let settings = Settings::from_env();
     let turn = Turn::Shared { _turn: TURN.read().await };
-    Cluster::new(settings, turn).await
-}
-
-/// The cluster for this test alone: no other one runs, and what earlier ones made is gone.
-pub async fn cluster_alone() -> Cluster {
-    let settings = Settings::from_env();
-    let turn = Turn::Alone { _turn: TURN.write().await };
-    let cluster = Cluster::new(settings, turn).await;
-    // Their namespaces stay for longer: Kubernetes looks again only after half of a pod's grace period.
-    let pods: Api<Pod> = Api::all(cluster.access.client.clone());
-    let of_streams = ListParams::default().labels("app.kubernetes.io/name=ssefleet");
-    let met = |pods: &[Pod]| !pods.iter().any(|pod| pod.namespace().is_some_and(|name| namespace::is_ours(&name)));
-    wait::until_list(&pods, of_streams, "the pods of earlier tests are gone", LEFTOVERS, met).await;
-    cluster
+    let client = Client::try_default().await.must("use the cluster that KUBECONFIG names");
+    let access = Access { client, settings: Arc::new(settings) };
+    release::installed(&access).await;
+    Cluster { access, turn }
 }
 
 /// Longer than the default drain of a stream's pods.
 const LEFTOVERS: Duration = Duration::from_mins(2);
 
 impl Cluster {
-    async fn new(settings: Settings, turn: Turn) -> Self {
-        let client = Client::try_default().await.must("use the cluster that KUBECONFIG names");
-        let access = Access { client, settings: Arc::new(settings) };
-        release::installed(&access).await;
-        Self { access, turn }
+    /// Waits until no other test runs and what they made is gone; from here on the cluster is this test's alone. What
+    /// needs no quiet is best done before, beside the others.
+    pub async fn alone(&mut self) {
+        self.turn = Turn::None; // who waits with a turn in hand waits for ever
+        self.turn = Turn::Alone(TURN.write().await);
+        // Their namespaces stay for longer: Kubernetes looks again only after half of a pod's grace period.
+        let pods: Api<Pod> = Api::all(self.access.client.clone());
+        let of_streams = ListParams::default().labels("app.kubernetes.io/name=ssefleet");
+        let met = |pods: &[Pod]| !pods.iter().any(|pod| pod.namespace().is_some_and(|name| namespace::is_left(&name)));
+        wait::until_list(&pods, of_streams, "the pods of earlier tests are gone", LEFTOVERS, met).await;
     }
 
-    pub fn is_alone(&self) -> bool {
-        matches!(self.turn, Turn::Alone { .. })
+    /// Lets the others on again, where the rest of a test does not mind them.
+    pub fn share(&mut self) {
+        if let Turn::Alone(turn) = std::mem::take(&mut self.turn) {
+            self.turn = Turn::Shared { _turn: turn.downgrade() };
+        }
     }
 
     /// A namespace for one test, which is gone when it is dropped. `purpose` goes into its name.

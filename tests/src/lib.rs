@@ -1,6 +1,6 @@
 //! The harness of the tests that need a cluster.
 //!
-//! A test begins with [`cluster`] (or [`cluster_alone`], where others would disturb what it measures), makes a
+//! A test begins with [`cluster`] (and has it [alone](Cluster::alone) where others would disturb what it measures), makes a
 //! [`namespace`] of its own, applies a stream there and holds on to a [`stream::Stream`], with which it edits,
 //! publishes and subscribes as users do: through the API server, the publish Service and the ingress. Every wait
 //! is by watch and has an end; a failed one panics with a sentence, and the namespace then tells what was in it.
@@ -28,5 +28,5 @@ pub mod sse;
 pub mod stream;
 pub mod wait;
 
-pub use cluster::{Cluster, cluster, cluster_alone};
+pub use cluster::{Cluster, cluster};
 pub use must::Must;

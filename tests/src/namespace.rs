@@ -1,6 +1,6 @@
 //! A namespace for one test, at the `restricted` Pod Security level, removed when the test is over.
 
-use std::thread;
+use std::{collections::BTreeSet, sync::Mutex, thread};
 
 use k8s_openapi::api::core::v1::{Namespace as KubeNamespace, Secret};
 use kube::{
@@ -15,9 +15,12 @@ use crate::{cluster::Access, manifest, must::Must, report, stream::Stream};
 /// How the names of tests' namespaces begin.
 const PREFIX: &str = "e2e-";
 
-/// Whether a test made the namespace of this name.
-pub(crate) fn is_ours(name: &str) -> bool {
-    name.starts_with(PREFIX)
+/// Those of tests that run.
+static HELD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Whether a test made the namespace of this name, and is over.
+pub(crate) fn is_left(name: &str) -> bool {
+    name.starts_with(PREFIX) && !HELD.lock().must("know the namespaces of tests").contains(name)
 }
 
 /// A namespace for one test. Dropped, it goes with all that is in it; if the test failed, it first says what that was.
@@ -36,6 +39,7 @@ impl Namespace {
         }});
         let wanted = serde_json::from_value(wanted).must("write a namespace");
         namespaces.create(&PostParams::default(), &wanted).await.must(format_args!("create namespace {name}"));
+        HELD.lock().must("know the namespaces of tests").insert(name.clone());
         Self { access, name }
     }
 
@@ -87,6 +91,9 @@ impl Drop for Namespace {
                     eprintln!("namespace {name} is left behind: {cause}");
                 }
             });
+            if let Ok(mut held) = HELD.lock() {
+                held.remove(&name);
+            }
         });
         ending.join().ok();
     }

@@ -138,7 +138,7 @@ fn all_servers_that_die_at_once_are_back_though_the_one_that_sentinels_know_has_
     assert_ne!(now, primary);
     assert_eq!(pods.log(now), (0..10).collect::<Vec<_>>());
     // And the Sentinels know it well enough to replace it.
-    let confirmed = write_during(&mut pods, 1, |pods, primary| pods.kill(primary));
+    let confirmed = write_during(&mut pods, 1, Pods::kill);
     pods.start(now);
     assert_eq!(lost(&pods, &confirmed), [0; 0]);
 }

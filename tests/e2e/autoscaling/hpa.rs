@@ -5,7 +5,7 @@ use std::time::Instant;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use serde_json::json;
 use ssefleet_tests::{
-    Must, cluster_alone,
+    Must, cluster,
     figures::record,
     helm::chart,
     release,
@@ -20,7 +20,7 @@ use super::{
 
 #[tokio::test]
 async fn a_plain_hpa_scales_on_connections_by_the_operators_own_metrics_api() {
-    let cluster = cluster_alone().await;
+    let mut cluster = cluster().await;
     let here = cluster.namespace("hpa").await;
     let stream = here.apply(scaled(&json!({"mode": "Hpa"}))).await;
     stream.nodes(1).await;
@@ -30,8 +30,10 @@ async fn a_plain_hpa_scales_on_connections_by_the_operators_own_metrics_api() {
     };
     stream.until("the HPA has no numbers", STARTUP, inactive).await;
 
+    cluster.alone().await; // new operators take over
     release::upgrade_with(&cluster.access, &chart(), &["customMetrics.enabled=true"]).await.must("switch it on");
     stream.until("the HPA has numbers", STARTUP, |stream| is(stream, "Autoscaling", "True")).await;
+    cluster.share();
 
     let readers = crowd(&stream, 300).await;
     let begun = Instant::now();
@@ -63,5 +65,4 @@ async fn a_plain_hpa_scales_on_connections_by_the_operators_own_metrics_api() {
     let hpas = stream.api::<HorizontalPodAutoscaler>();
     stream.edit_spec(json!({"autoscaling": null})).await;
     wait::until_gone(&hpas, &stream.name, STARTUP).await;
-    release::upgrade(&cluster.access, &chart()).await.must("switch it off again");
 }

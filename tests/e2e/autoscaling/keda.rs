@@ -8,7 +8,7 @@ use kube::{
 };
 use serde_json::json;
 use ssefleet_tests::{
-    Must, cluster_alone,
+    Must, cluster,
     stream::{REACTION, STARTUP, condition, is},
     wait,
 };
@@ -19,7 +19,7 @@ const CRD: &str = "scaledobjects.keda.sh";
 
 #[tokio::test]
 async fn a_scaled_object_is_made_where_keda_is_and_goes_with_the_mode() {
-    let cluster = cluster_alone().await;
+    let cluster = cluster().await;
     let here = cluster.namespace("keda").await;
     let keda = json!({"mode": "Keda", "keda": {"prometheusAddress": "http://prometheus.monitoring:9090"}});
     let stream = here.apply(scaled(&keda)).await;

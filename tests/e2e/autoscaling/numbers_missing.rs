@@ -6,7 +6,7 @@ use std::{process::Command, time::Duration};
 
 use serde_json::json;
 use ssefleet_tests::{
-    Must, cluster_alone,
+    Must, cluster,
     figures::record,
     helm::repository,
     stream::{STARTUP, condition, is},
@@ -21,10 +21,11 @@ async fn numbers_that_are_cut_off_during_a_scale_in_stop_it() {
         eprintln!("packets can be dropped on the nodes of the local provider only; skipped");
         return;
     }
-    let cluster = cluster_alone().await;
+    let mut cluster = cluster().await;
     let here = cluster.namespace("cut").await;
     let stream = here.apply(scaled(&json!({}))).await;
     stream.ready().await;
+    cluster.alone().await; // the operator will hear of no stream
     kubectl_scale(&stream, 4).await;
     stream.nodes(4).await;
     wanted(&stream, 3).await; // the scale-in is under way
@@ -39,6 +40,7 @@ async fn numbers_that_are_cut_off_during_a_scale_in_stop_it() {
     assert_eq!(now_wanted(&stream).await, before, "a node was taken away unseen");
     record("autoscaling: numbers cut off for 40 s in a scale-in from 4 to 1", &format!("it stood still at {before}"));
     drop(cut);
+    cluster.share();
     stream.until("the numbers are back", STARTUP, |stream| is(stream, "Autoscaling", "True")).await;
     wanted(&stream, 1).await;
 }

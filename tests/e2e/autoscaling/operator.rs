@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::ListParams};
 use serde_json::json;
 use ssefleet_tests::{
-    cluster_alone,
+    cluster,
     figures::record,
     sse::reader::Reader,
     stream::{REACTION, STARTUP, condition},
@@ -25,7 +25,7 @@ const TARGET: u64 = 100;
 
 #[tokio::test]
 async fn three_hundred_connections_bring_three_nodes_and_the_load_gone_takes_the_emptiest_away() {
-    let cluster = cluster_alone().await;
+    let cluster = cluster().await;
     let here = cluster.namespace("autoscale").await;
     let stream = here.apply(scaled(&json!({}))).await;
     stream.ready().await;

@@ -17,6 +17,7 @@ pub mod fleet;
 pub mod history;
 pub mod manifest;
 pub mod names;
+pub mod part;
 pub mod probe;
 pub mod rate_limits;
 pub mod status;

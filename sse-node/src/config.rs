@@ -1,12 +1,8 @@
 //! What a node is to do: the manifest it was given, and what only the place where it runs can say.
 //!
-//! The manifest may change while the node runs; [`Current`] is what holds now, and [`watch`] keeps it so.
+//! The manifest may change while the node runs; [`Current`] is what holds now, and `changes` keeps it so.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
 use parking_lot::RwLock;
 use serde_json::{Value, json};
@@ -19,14 +15,10 @@ use ssefleet_crds::{
 };
 use tracing::{info, warn};
 
-use crate::{
-    auth::Auth,
-    broker::{
-        Broker, Retention,
-        memory::Memory,
-        redis::{Address, Redis, Topology},
-    },
-    fanout::hub::Hub,
+use crate::broker::{
+    Broker, Retention,
+    memory::Memory,
+    redis::{Address, Redis, Topology},
 };
 
 /// Why a node can't start.
@@ -129,6 +121,11 @@ impl Current {
         })
     }
 
+    /// The manifest has changed and can't be used; what was before still holds.
+    pub fn refuse(&self, error: &ConfigError) {
+        self.0.write().error = Some(error.to_string());
+    }
+
     /// Takes over what can change while the node runs, and notes what can't.
     pub fn change(&self, wanted: Stream) {
         let now = self.get();
@@ -147,33 +144,5 @@ impl Current {
         };
         let loaded = jiff::Timestamp::now();
         *self.0.write() = State { stream: Arc::new(stream), loaded, error: None, needs_restart };
-    }
-}
-
-/// How often the manifest is looked at. A kubelet takes up to a minute to bring a new one.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Follows the manifest for ever. One that is bad changes nothing.
-pub async fn watch(file: PathBuf, current: Arc<Current>, hub: Arc<Hub>, auth: Arc<Auth>) {
-    let mut known = std::fs::read(&file).ok();
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let found = std::fs::read(&file).ok();
-        if found == known {
-            continue;
-        }
-        known = found;
-        match read(&file) {
-            Ok(stream) => {
-                current.change(stream);
-                let stream = current.get();
-                hub.reconfigure(&stream);
-                auth.reconfigure(&stream.auth);
-            }
-            Err(error) => {
-                warn!(%error, "the manifest has changed and can't be used: the one before still holds");
-                current.0.write().error = Some(error.to_string());
-            }
-        }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod broker;
+mod changes;
 pub mod config;
 pub mod drain;
 pub mod encode;
@@ -166,7 +167,7 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         tasks.spawn(async move { hub.relay(&channel, max_bytes).await });
     }
     if let Some(file) = file {
-        tasks.spawn(config::watch(file, current.clone(), hub.clone(), auth.clone()));
+        tasks.spawn(changes::watch(file, current.clone(), hub.clone(), auth.clone()));
     }
     if let Some(tls) = listeners.tls.clone() {
         tasks.spawn(async move { tls.watch().await });

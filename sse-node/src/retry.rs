@@ -10,10 +10,9 @@ use parking_lot::RwLock;
 use ssefleet_crds::Stream;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::warn;
 
 use crate::{
-    config,
+    changes::Changes,
     http::{
         bounds::Bounds,
         cors,
@@ -27,8 +26,6 @@ use crate::{
 
 /// What clients are told; in a comment, which browsers do not show.
 const SENTENCE: &str = "no node can be reached for now; come back";
-/// How often the manifest is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 
 struct Retry {
     stream: RwLock<Arc<Stream>>,
@@ -65,7 +62,7 @@ pub async fn serve(
     let listening = tokio::spawn(listen(listener, None, room.clone(), connections.clone()));
     tokio::select! {
         () = stop => {}
-        () = follow(file, &room.handler) => {}
+        () = follow(Changes::since_earlier(file), &room.handler) => {}
     }
     finish.cancel();
     connections.close();
@@ -76,18 +73,10 @@ pub async fn serve(
 }
 
 /// Takes over a manifest that has changed. One that is bad changes nothing.
-async fn follow(file: PathBuf, retry: &Retry) {
-    let mut known = None; // it may have changed since it was read for the start
+async fn follow(mut changes: Changes, retry: &Retry) {
     loop {
-        tokio::time::sleep(LOOK).await;
-        let found = std::fs::read(&file).ok();
-        if found == known {
-            continue;
-        }
-        known = found;
-        match config::read(&file) {
-            Ok(stream) => *retry.stream.write() = Arc::new(stream),
-            Err(error) => warn!(%error, "the manifest has changed and can't be used: the one before still holds"),
+        if let Ok(stream) = changes.next().await {
+            *retry.stream.write() = Arc::new(stream);
         }
     }
 }

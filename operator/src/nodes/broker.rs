@@ -1,6 +1,7 @@
 //! What a node tells of its broker: how it does, and which part of it fails.
 
 use serde::Deserialize;
+use ssefleet_crds::part::Part;
 
 /// How a node's broker does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -21,26 +22,6 @@ pub enum State {
     #[default]
     #[serde(other)]
     Connecting,
-}
-
-/// The part that fails, in the order in which a connection comes about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-pub enum Part {
-    Secret,
-    Dns,
-    Tcp,
-    Tls,
-    Auth,
-    Sentinel,
-    Cluster,
-    Loading,
-    ReadOnly,
-    Replication,
-    Memory,
-    Disk,
-    /// Something else, or a word of a later release.
-    #[serde(other)]
-    Other,
 }
 
 /// What is wrong at one node.

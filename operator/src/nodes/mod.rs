@@ -15,7 +15,7 @@ mod stats;
 mod token;
 
 pub use self::{
-    broker::{Failing, Part},
+    broker::Failing,
     client::{Client, PORT as ADMIN_PORT},
     pods::Pods,
     report::{Progress, Report, name},

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use ssefleet_crds::part::Part;
 
-use super::{BrokerError, trouble::Part};
+use super::BrokerError;
 
 /// How long a publication that failed says that the broker fails, if none succeeds since.
 const WRITTEN: Duration = Duration::from_mins(1);
@@ -67,7 +68,7 @@ impl Health {
         };
         json!({
             "state": name,
-            "part": failure.map(|failure| format!("{:?}", failure.part)),
+            "part": failure.map(|failure| failure.part),
             "message": failure.map(|failure| failure.message.clone()),
             "since": since.map(|since| since.to_string()),
         })

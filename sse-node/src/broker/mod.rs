@@ -17,16 +17,13 @@ pub mod trouble;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use ssefleet_crds::validated::Confirm;
+use ssefleet_crds::{part::Part, validated::Confirm};
 
 use self::{
     pace::{Ask, Turn},
     revocation::{Found, Mark, Revocation},
 };
-pub use self::{
-    retention::Retention,
-    trouble::{Part, Trouble},
-};
+pub use self::{retention::Retention, trouble::Trouble};
 use crate::{
     event::{Event, NewEvent, Position},
     limits::counts::Counts,

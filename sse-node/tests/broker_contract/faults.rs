@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use sse_node::broker::{
-    Broker, BrokerError, Part, Retention,
+    Broker, BrokerError, Retention,
     redis::{Address, Redis, Topology},
 };
-use ssefleet_crds::validated::Confirm;
+use ssefleet_crds::{part::Part, validated::Confirm};
 use ssefleet_tests::redis::{
     Server,
     cluster::Cluster,

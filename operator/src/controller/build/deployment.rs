@@ -8,8 +8,8 @@ use k8s_openapi::{
         apps::v1::{Deployment, DeploymentSpec},
         core::v1::{
             ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, KeyToPath,
-            ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, SecretProjection, Volume,
-            VolumeMount, VolumeProjection,
+            ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, SecretProjection, Volume, VolumeMount,
+            VolumeProjection,
         },
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
@@ -167,11 +167,7 @@ fn files(wanted: &Wanted) -> Volume {
             ..Default::default()
         }));
     }
-    Volume {
-        name: "files".into(),
-        projected: Some(ProjectedVolumeSource { default_mode: Some(pod::SECRET_MODE), sources: Some(sources) }),
-        ..Default::default()
-    }
+    pod::files(sources)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use k8s_openapi::{
     api::{
         apps::v1::{DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            Capabilities, LocalObjectReference, PodSecurityContext, Probe, ResourceRequirements, SeccompProfile,
-            SecurityContext, TopologySpreadConstraint,
+            Capabilities, LocalObjectReference, PodSecurityContext, Probe, ProjectedVolumeSource, ResourceRequirements,
+            SeccompProfile, SecurityContext, TopologySpreadConstraint, Volume, VolumeProjection,
         },
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector, util::intstr::IntOrString},
@@ -18,7 +18,16 @@ use ssefleet_crds::fleet::Resources;
 use crate::settings::Settings;
 
 /// Files of Secrets are for the container's group only.
-pub const SECRET_MODE: i32 = 0o440;
+const SECRET_MODE: i32 = 0o440;
+
+/// The volume `files`, of keys of ConfigMaps and Secrets; renewed in place when they change.
+pub fn files(sources: Vec<VolumeProjection>) -> Volume {
+    Volume {
+        name: "files".into(),
+        projected: Some(ProjectedVolumeSource { default_mode: Some(SECRET_MODE), sources: Some(sources) }),
+        ..Default::default()
+    }
+}
 
 pub fn security(user: i64) -> PodSecurityContext {
     PodSecurityContext {

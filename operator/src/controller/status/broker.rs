@@ -4,13 +4,14 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use ssefleet_crds::{
     broker::Persistence,
     names,
+    part::Part,
     validated::{Broker, ManagedRedis},
 };
 
 use super::verdicts::{Nodes, SECRET_MISSING, say_missing};
 use crate::{
     controller::{Wanted, conditions::Verdict, resolve::Missing},
-    nodes::{Failing, Part, Progress},
+    nodes::{Failing, Progress},
 };
 
 pub(super) fn broker(

@@ -2,7 +2,9 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use crate::broker::{BrokerError, Part, Trouble};
+use ssefleet_crds::part::Part;
+
+use crate::broker::{BrokerError, Trouble};
 
 /// Where Redis is and what it wants to see. Secrets are files, read anew at each connection, so that a
 /// password that was changed is picked up.

@@ -4,12 +4,13 @@
 use std::{sync::LazyLock, time::Duration};
 
 use redis::{Cmd, Pipeline, RedisError, Script};
+use ssefleet_crds::part::Part;
 use ssefleet_crds::validated::Confirm;
 use tokio::time;
 
 use super::{ANSWER, Connection, Redis, broken, entry, link::Shared};
 use crate::{
-    broker::{Appended, BrokerError, Extent, Once, Part, REMEMBERED},
+    broker::{Appended, BrokerError, Extent, Once, REMEMBERED},
     event::{NewEvent, Position},
 };
 

@@ -9,6 +9,7 @@ use redis::{
     aio::{MultiplexedConnection, PubSub},
 };
 use rustls::pki_types::ServerName;
+use ssefleet_crds::part::Part;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -18,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{address::Host, connection::Connection, login::Words, refused::broken};
 use crate::{
-    broker::{BrokerError, Part, Trouble},
+    broker::{BrokerError, Trouble},
     trust::trusting,
 };
 

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use ssefleet_crds::part::Part;
 use tokio::sync::Mutex;
 
 use super::{connection::Connection, primary::Route};
-use crate::broker::{BrokerError, Part, Trouble};
+use crate::broker::{BrokerError, Trouble};
 
 /// One connection, shared.
 pub struct Shared {

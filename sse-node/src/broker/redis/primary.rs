@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::{BoxFuture, FutureExt, select_ok};
 use parking_lot::Mutex;
 use redis::{Value, aio::PubSub, from_redis_value};
+use ssefleet_crds::part::Part;
 use tokio::time::sleep;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     login::Words,
     refused::broken,
 };
-use crate::broker::{BrokerError, Part, Trouble};
+use crate::broker::{BrokerError, Trouble};
 
 /// How long a Sentinel or a node of a Cluster may take to say where the primary is.
 const TELL: Duration = Duration::from_secs(1);

@@ -1,8 +1,9 @@
 //! What an error of Redis means: which part fails, and whether another connection may do better.
 
 use redis::RedisError;
+use ssefleet_crds::part::Part;
 
-use crate::broker::{BrokerError, Part, Trouble};
+use crate::broker::{BrokerError, Trouble};
 
 /// What went wrong, as something that whoever runs the fleet can act on.
 pub fn broken(error: RedisError) -> BrokerError {

@@ -2,8 +2,7 @@
 
 use k8s_openapi::{
     api::core::v1::{
-        ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, PodSpec, ProjectedVolumeSource, SecretProjection, Volume,
-        VolumeProjection,
+        ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, PodSpec, SecretProjection, Volume, VolumeProjection,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -61,15 +60,8 @@ fn files(name: &str) -> Volume {
     let config = ConfigMapProjection { name: name.into(), items: None, optional: None };
     let password = KeyToPath { key: PASSWORD.into(), path: AUTH.into(), mode: None };
     let auth = SecretProjection { name: name.into(), items: Some(vec![password]), optional: None };
-    Volume {
-        name: "files".into(),
-        projected: Some(ProjectedVolumeSource {
-            default_mode: Some(pod::SECRET_MODE),
-            sources: Some(vec![
-                VolumeProjection { config_map: Some(config), ..Default::default() },
-                VolumeProjection { secret: Some(auth), ..Default::default() },
-            ]),
-        }),
-        ..Default::default()
-    }
+    pod::files(vec![
+        VolumeProjection { config_map: Some(config), ..Default::default() },
+        VolumeProjection { secret: Some(auth), ..Default::default() },
+    ])
 }

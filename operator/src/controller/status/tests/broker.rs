@@ -3,7 +3,8 @@
 use k8s_openapi::api::apps::v1::StatefulSetStatus;
 
 use super::*;
-use crate::nodes::{Failing, Part};
+use crate::nodes::Failing;
+use ssefleet_crds::part::Part;
 
 fn failing(pod: &str, part: Part) -> Failing {
     Failing { part, pod: pod.into(), message: format!("redis.example.com:6380: {part:?} fails.") }

@@ -7,7 +7,7 @@ use k8s_openapi::{
         apps::v1::{Deployment, DeploymentSpec},
         core::v1::{
             ConfigMapProjection, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, KeyToPath, PodSpec,
-            PodTemplateSpec, Probe, ProjectedVolumeSource, SecretProjection, Volume, VolumeMount, VolumeProjection,
+            PodTemplateSpec, Probe, SecretProjection, Volume, VolumeMount, VolumeProjection,
         },
         policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     },
@@ -161,11 +161,7 @@ fn files(wanted: &Wanted, edge: &Edge) -> Volume {
         }),
         ..Default::default()
     }));
-    Volume {
-        name: "files".into(),
-        projected: Some(ProjectedVolumeSource { default_mode: Some(pod::SECRET_MODE), sources: Some(sources) }),
-        ..Default::default()
-    }
+    pod::files(sources)
 }
 
 #[cfg(test)]

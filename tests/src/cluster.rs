@@ -5,23 +5,8 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Pod};
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::{must::Must, namespace, release, settings::Settings, wait};
-
-/// Tests share the cluster, except for those that would be disturbed, or would disturb.
-static TURN: RwLock<()> = RwLock::const_new(());
-
-#[derive(Default)]
-enum Turn {
-    Shared {
-        _turn: RwLockReadGuard<'static, ()>,
-    },
-    Alone(RwLockWriteGuard<'static, ()>),
-    /// On the way from one to the other.
-    #[default]
-    None,
-}
+use crate::{must::Must, namespace, release, settings::Settings, turns::Turn, wait};
 
 /// What every type of Kubernetes object is.
 pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Send + Serialize + DeserializeOwned + 'static {}
@@ -45,13 +30,13 @@ impl Access {
 /// A cluster with the chart installed, for as long as a test holds it.
 pub struct Cluster {
     pub access: Access,
-    turn: Turn,
+    turn: Option<Turn>,
 }
 
 /// The cluster, shared with other tests.
 pub async fn cluster() -> Cluster {
     let settings = Settings::from_env();
-    let turn = Turn::Shared { _turn: TURN.read().await };
+    let turn = Some(Turn::shared().await);
     let client = Client::try_default().await.must("use the cluster that KUBECONFIG names");
     let access = Access { client, settings: Arc::new(settings) };
     release::installed(&access).await;
@@ -65,8 +50,8 @@ impl Cluster {
     /// Waits until no other test runs and what they made is gone; from here on the cluster is this test's alone. What
     /// needs no quiet is best done before, beside the others.
     pub async fn alone(&mut self) {
-        self.turn = Turn::None; // who waits with a turn in hand waits for ever
-        self.turn = Turn::Alone(TURN.write().await);
+        self.turn = None; // who waits with a turn in hand waits for ever
+        self.turn = Some(Turn::alone().await);
         // Their namespaces stay for longer: Kubernetes looks again only after half of a pod's grace period.
         let pods: Api<Pod> = Api::all(self.access.client.clone());
         let of_streams = ListParams::default().labels("app.kubernetes.io/name=ssefleet");
@@ -76,9 +61,7 @@ impl Cluster {
 
     /// Lets the others on again, where the rest of a test does not mind them.
     pub fn share(&mut self) {
-        if let Turn::Alone(turn) = std::mem::take(&mut self.turn) {
-            self.turn = Turn::Shared { _turn: turn.downgrade() };
-        }
+        self.turn.iter_mut().for_each(Turn::share);
     }
 
     /// A namespace for one test, which is gone when it is dropped. `purpose` goes into its name.

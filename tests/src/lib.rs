@@ -26,6 +26,7 @@ mod report;
 pub mod settings;
 pub mod sse;
 pub mod stream;
+mod turns;
 pub mod wait;
 
 pub use cluster::{Cluster, cluster};

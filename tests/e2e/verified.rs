@@ -2,10 +2,9 @@
 //! that it was done.
 
 use std::{
-    fs,
     net::{SocketAddr, TcpListener, UdpSocket},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::Duration,
 };
 
@@ -18,6 +17,7 @@ use ssefleet_crds::SseStream;
 use ssefleet_tests::{
     Must, cluster, figures, manifest,
     namespace::Namespace,
+    nginx,
     settings::Services,
     stream::{Stream, condition},
 };
@@ -89,14 +89,12 @@ async fn a_proxy_told_to_buffer_or_to_cut_is_found_and_verified_once_it_is_mende
     until_verified(&stream, "True", "Streaming").await;
 }
 
-/// On this machine, as the cluster sees it, where that is so.
+/// On this machine, as the cluster sees it.
 #[tokio::test]
 async fn an_nginx_in_front_that_allows_two_seconds_of_silence_is_found_and_its_repair_is_seen() {
     let cluster = cluster().await;
-    if cluster.access.settings.services != Services::Direct {
-        eprintln!("skipped: this cluster does not reach this machine");
-        return;
-    }
+    let reached = cluster.access.settings.services == Services::Direct;
+    assert!(reached, "the cluster does not reach this machine, where the nginx of this test is");
     let here = cluster.namespace("verified-nginx").await;
     let ingress = &cluster.access.settings.ingress.address;
     let mut nginx = Nginx::before(ingress, "2s").await;
@@ -115,16 +113,7 @@ async fn an_nginx_in_front_that_allows_two_seconds_of_silence_is_found_and_its_r
 #[tokio::test]
 async fn an_envoy_gateways_route_is_verified_only_without_a_deadline() {
     let cluster = cluster().await;
-    let Ok(envoy) = std::env::var("SSEFLEET_ENVOY_ADDRESS") else {
-        let provider = std::env::var("SSEFLEET_PROVIDER").unwrap_or_default();
-        assert_ne!(
-            provider, "local",
-            "there is no Envoy Gateway: run tests/cluster/cluster envoy-gateway, and env again"
-        );
-        eprintln!("skipped: SSEFLEET_ENVOY_ADDRESS is not set, so this cluster has no Envoy Gateway");
-        return;
-    };
-    let address = format!("{}:80", envoy.trim_start_matches("http://"));
+    let address = cluster.access.settings.must_have_envoy();
     let here = cluster.namespace("verified-envoy").await;
     let routed = async |name: &str, timeouts: Value| {
         let mut wanted = exposed(name);
@@ -224,26 +213,14 @@ impl Drop for Nginx {
 }
 
 fn start(folder: &Path, address: SocketAddr, upstream: &str, read_timeout: &str) -> Child {
-    let at = folder.display();
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
-        .concat();
-    let config = format!(
-        "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;
-         events {{}}
-         http {{
-           access_log off;
-           {temporary}
-           server {{
-             listen {address};
-             location / {{
-               proxy_pass http://{upstream}; proxy_http_version 1.1; proxy_buffering off;
-               proxy_set_header Host $http_host; proxy_set_header Connection \"\"; proxy_read_timeout {read_timeout};
-             }}
+    let server = format!(
+        "server {{
+           listen {address};
+           location / {{
+             proxy_pass http://{upstream}; proxy_http_version 1.1; proxy_buffering off;
+             proxy_set_header Host $http_host; proxy_set_header Connection \"\"; proxy_read_timeout {read_timeout};
            }}
          }}"
     );
-    let file = folder.join("nginx.conf");
-    fs::write(&file, config).must("write nginx.conf");
-    Command::new("nginx").arg("-c").arg(file).stderr(Stdio::null()).spawn().must("start nginx")
+    nginx::command(folder, nginx::ALONE, &server).stderr(Stdio::null()).spawn().must("start nginx")
 }

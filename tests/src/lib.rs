@@ -18,6 +18,7 @@ pub mod helm;
 pub mod manifest;
 pub mod must;
 pub mod namespace;
+pub mod nginx;
 pub mod operator;
 pub mod publisher;
 pub mod redis;

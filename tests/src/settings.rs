@@ -52,6 +52,12 @@ impl Settings {
             services: services(),
         }
     }
+
+    /// `IP:PORT` of the Gateway of Envoy Gateway, for a test that is about it alone.
+    pub fn must_have_envoy(&self) -> &str {
+        let how = "find Envoy Gateway: run `tests/cluster/cluster envoy-gateway`, which the local provider has, and `env` again";
+        self.envoy.as_deref().must(how)
+    }
 }
 
 fn ingress() -> Ingress {

@@ -1,11 +1,12 @@
 //! A gzip stream through nginx, which holds such answers back unless it is told not to: by its configuration, or by the
 //! answer's own `X-Accel-Buffering`.
 
-use std::{fs, path::Path, process::Stdio, sync::Arc};
+use std::{path::Path, process::Stdio, sync::Arc};
 
 use hyper::Version;
 use serde_json::json;
 use sse_node::broker::{Retention, memory::Memory};
+use ssefleet_tests::nginx;
 use tokio::{
     net::{TcpListener, TcpStream},
     process::{Child, Command},
@@ -17,29 +18,13 @@ use crate::{
 };
 
 /// Starts nginx in front of a node, in the foreground, so that it ends with the test; and the port.
-async fn nginx(folder: &Path, node: &Node, location: &str) -> (Child, u16) {
+async fn start(folder: &Path, node: &Node, location: &str) -> (Child, u16) {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let (upstream, at) = (node.public, folder.display());
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
-        .concat();
-    let config = format!(
-        "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;
-         events {{}}
-         http {{
-           access_log off;
-           {temporary}
-           server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://{upstream}; {location} }} }}
-         }}"
-    );
-    fs::write(folder.join("nginx.conf"), config).unwrap();
-    let process = Command::new("nginx")
-        .arg("-c")
-        .arg(folder.join("nginx.conf"))
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("nginx is needed");
+    let upstream = node.public;
+    let server =
+        format!("server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://{upstream}; {location} }} }}");
+    let command = nginx::command(folder, nginx::ALONE, &server);
+    let process = Command::from(command).stderr(Stdio::null()).kill_on_drop(true).spawn().expect("nginx is needed");
     eventually("nginx listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
     (process, port)
 }
@@ -59,7 +44,7 @@ async fn nothing_is_held_back_by_nginx() {
         "",
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let (_nginx, port) = nginx(folder.path(), &node, location).await;
+        let (_nginx, port) = start(folder.path(), &node, location).await;
         let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let mut client = Client::subscribe(socket, Version::HTTP_11, "gzip, deflate, br").await;
         assert_eq!(client.header("content-encoding"), Some("gzip"), "{location}");

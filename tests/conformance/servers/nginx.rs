@@ -1,6 +1,8 @@
 //! nginx with `examples/nginx.conf`, which is the configuration that the project tells its users to take.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command};
+use std::{fs, net::SocketAddr};
+
+use ssefleet_tests::nginx;
 
 use crate::processes::{Process, free_address, repository};
 
@@ -32,25 +34,8 @@ impl Nginx {
     }
 }
 
-/// One process, whose files are all in its folder.
+/// With its modules, and one worker.
 pub async fn start(name: &'static str, listens: SocketAddr, modules: &str, http: &str) -> Process {
-    Process::start(name, &[listens], |folder| {
-        let config = folder.join("nginx.conf");
-        fs::write(&config, configuration(folder, modules, http)).unwrap();
-        let mut command = Command::new("nginx");
-        command.arg("-c").arg(config);
-        command
-    })
-    .await
-}
-
-fn configuration(folder: &Path, modules: &str, http: &str) -> String {
-    let folder = folder.display();
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|what| format!("{what}_temp_path {folder}/{what};\n"))
-        .concat();
-    format!(
-        "{modules}daemon off;\nuser root;\npid {folder}/pid;\nerror_log {folder}/error.log;\nworker_processes 1;\n\
-         events {{ worker_connections 500; }}\nhttp {{\naccess_log off;\n{temporary}{http}\n}}\n"
-    )
+    let main = format!("{modules}user root; worker_processes 1;");
+    Process::start(name, &[listens], |folder| nginx::command(folder, &main, http)).await
 }

@@ -2,6 +2,7 @@
 //! outlives a time without nodes.
 
 mod edge;
+mod envoy;
 mod keeps;
 mod kinds;
 mod streams;

@@ -26,7 +26,6 @@ enum At {
 /// All that this cluster has. What it lacks is told among the figures, at the end of the run.
 pub fn ways(cluster: &Settings) -> Vec<Way> {
     let ingress = |controller: &str, class: &str| json!({"ingress": {"controller": controller, "className": class}});
-    let gateway = |namespace: &str, name: &str, of: &str| json!({"gateway": {"parentRefs": [{"name": name, "namespace": namespace}], "implementation": of}});
     let inside = json!({"service": {"type": "ClusterIP"}});
     let mut ways = vec![
         Way::at_the_ingress("Ingress, Traefik", "traefik", ingress("Traefik", "traefik")),
@@ -40,16 +39,23 @@ pub fn ways(cluster: &Settings) -> Vec<Way> {
         Way::at_a_service("Service", "service", inside, names::public),
     ];
     match &cluster.envoy {
-        Some(address) => {
-            let exposure = gateway("envoy-gateway-system", "envoy", "EnvoyGateway");
-            ways.push(Way { name: ENVOY, short: "envoy", exposure, at: At::Address(address.clone()) });
-        }
+        Some(address) => ways.push(envoy(address)),
         None => figures::record(ENVOY, "not tried: SSEFLEET_ENVOY_ADDRESS is not set, so this cluster has none"),
     }
     ways
 }
 
 const ENVOY: &str = "HTTPRoute, Envoy Gateway";
+
+/// The Gateway that `tests/cluster/cluster envoy-gateway` makes.
+pub fn envoy(address: &str) -> Way {
+    let exposure = gateway("envoy-gateway-system", "envoy", "EnvoyGateway");
+    Way { name: ENVOY, short: "envoy", exposure, at: At::Address(address.into()) }
+}
+
+fn gateway(namespace: &str, name: &str, implementation: &str) -> Value {
+    json!({"gateway": {"parentRefs": [{"name": name, "namespace": namespace}], "implementation": implementation}})
+}
 
 impl Way {
     fn at_the_ingress(name: &'static str, short: &'static str, exposure: Value) -> Self {

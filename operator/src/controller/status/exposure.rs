@@ -109,6 +109,9 @@ fn keeps(keeps: Keeps) -> String {
     match keeps {
         Keeps::ByEdge => "while no node answers, the edge keeps browsers".into(),
         Keeps::ByController => "while no node answers, browsers get a retry stream".into(),
+        Keeps::OwnOriginOnly => {
+            "while no node answers, browsers get a retry stream, but pages of other origins may not read it, which ends their EventSource for good: cors.allowedOrigins is longer than Envoy Gateway takes. Shorten it, for example by https://*.example.com, or set exposure.edge to lead through it".into()
+        }
         Keeps::WithoutMiddleware => {
             format!("but {ENDS}, as {}, or set exposure.edge to lead through it", Kind::Middleware.missing())
         }

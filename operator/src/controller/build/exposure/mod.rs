@@ -1,6 +1,7 @@
 //! The ways in from outside. Each builder makes one; [`Front`] says what all of them lead to.
 
 mod edge;
+mod envoy;
 mod gateway;
 mod ingress;
 mod policies;
@@ -107,6 +108,8 @@ pub enum Keeps {
     ByEdge,
     /// The controller, by sending them to what answers a retry stream, or by answering it itself.
     ByController,
+    /// Envoy, but not those of pages of other origins: `cors.allowedOrigins` is longer than it can be told.
+    OwnOriginOnly,
     /// Nothing, as the Middleware that would is of a kind that this cluster does not have.
     WithoutMiddleware,
     /// Nothing: this controller cannot.
@@ -128,6 +131,7 @@ impl Keeps {
     pub fn gateway(wanted: &Wanted, implementation: Implementation) -> Self {
         match implementation {
             _ if wanted.stream.exposure.edge.is_some() => Self::ByEdge,
+            Implementation::EnvoyGateway if !envoy::tells_all_origins(&wanted.stream) => Self::OwnOriginOnly,
             Implementation::EnvoyGateway => Self::ByController,
             Implementation::Traefik => Self::by_middleware(wanted),
             Implementation::Standard | Implementation::NginxGatewayFabric | Implementation::Istio => Self::Nothing,

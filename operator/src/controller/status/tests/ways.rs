@@ -5,6 +5,7 @@ use k8s_openapi::api::{
     core::v1::{LoadBalancerIngress, LoadBalancerStatus, ServiceStatus},
     networking::v1::{IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressStatus},
 };
+use ssefleet_crds::validated::Cors;
 
 use super::*;
 use crate::{controller::build::OptionalChild, optional::Kind};
@@ -61,7 +62,15 @@ fn a_route_is_open_once_the_gateway_has_taken_it_and_has_an_address() {
     world.observed.gateway = Some(gateway);
     let (told, message, url) = world.exposed();
     assert_eq!((told.as_str(), url.as_deref()), ("True RouteAccepted", Some("https://192.0.2.7:8443/events")));
-    assert!(message.contains("browsers get a retry stream"), "{message}");
+    assert!(message.ends_with("while no node answers, browsers get a retry stream"), "{message}");
+
+    let allowed_origins = (0..200).map(|app| format!("https://app-{app}.example.com")).collect();
+    world.wanted.stream.cors = Some(Cors { allowed_origins, allow_credentials: false, max_age: Duration::ZERO });
+    let message = world.exposed().1;
+    assert!(
+        message.contains("cors.allowedOrigins is longer than") && message.contains("set exposure.edge"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a Redis has been asked, from `INFO commandstats`.
+//! What a Redis tells of itself, by `INFO`.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -8,16 +8,21 @@ use std::{
 
 /// How many commands it has had, but for INFO.
 pub fn commands(address: SocketAddr) -> io::Result<u64> {
-    let socket = TcpStream::connect(address)?;
+    Ok(sum(&info(address, "commandstats")?))
+}
+
+/// One of its sections.
+pub fn info(address: SocketAddr, section: &str) -> io::Result<String> {
+    let mut socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    (&socket).write_all(b"INFO commandstats\r\n")?;
+    writeln!(socket, "INFO {section}\r")?;
     let mut answer = BufReader::new(socket);
     let mut length = String::new();
     answer.read_line(&mut length)?;
     let length = length.trim().strip_prefix('$').and_then(|length| length.parse().ok());
     let mut text = String::new();
     answer.take(length.ok_or(io::ErrorKind::InvalidData)?).read_to_string(&mut text)?;
-    Ok(sum(&text))
+    Ok(text)
 }
 
 fn sum(info: &str) -> u64 {

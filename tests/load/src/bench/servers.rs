@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Command, Stdio},
@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::{
     Place,
     process::{End, Process},
+    redis::info,
 };
 
 /// Which server.
@@ -79,8 +80,11 @@ impl Server {
     pub async fn node_with(place: &Place, redis: Option<&Redis>, more: &str) -> io::Result<Self> {
         let [public, publish, admin] = free_ports()?;
         let manifest = place.folder.path().join(format!("stream-{public}.yaml"));
-        let history = if more.contains("  history:") { "" } else { HISTORY };
-        fs::write(&manifest, format!("{MANIFEST}{history}{more}"))?;
+        let unless_given = |lines: &'static str| {
+            let field = lines.split_inclusive(':').next().unwrap_or(lines);
+            if more.contains(field) { "" } else { lines }
+        };
+        fs::write(&manifest, format!("{MANIFEST}{}{}{more}", unless_given(BROKER), unless_given(HISTORY)))?;
         let mut command = Command::new(&place.node);
         command.arg("serve").arg(&manifest).env("RUST_LOG", "warn");
         command.arg("--secrets-dir").arg(place.folder.path());
@@ -108,8 +112,9 @@ spec:
   path: /events
   fleet: {replicas: 1}
   connections: {maxPerPod: 100000, maxLag: 10m}
-  broker: {memory: {}}
 ";
+
+const BROKER: &str = "  broker: {memory: {}}\n";
 
 /// More than any scenario publishes, unless it says otherwise.
 const HISTORY: &str = "  history: {maxEvents: 100000}\n";
@@ -141,6 +146,20 @@ impl Redis {
         let mut process = Process::start(quiet(&mut command, &log)?, End::Kill)?;
         listening(&mut process, port, &log).await?;
         Ok(process)
+    }
+
+    /// Makes it a replica of another.
+    pub async fn follow(&self, primary: &Self) -> io::Result<()> {
+        let mut socket = TcpStream::connect(self.address)?;
+        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        writeln!(socket, "REPLICAOF 127.0.0.1 {}\r", primary.port)?;
+        for _ in 0..200 {
+            if info(primary.address, "replication")?.contains("state=online") {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Err(io::Error::other("the replica never comes into step"))
     }
 
     /// As kill -9 does.

@@ -1,6 +1,7 @@
 //! What is measured, one file each. A scenario starts its servers anew, and records figures of one round.
 
 mod burst;
+mod confirm;
 mod delivery;
 mod fleet;
 mod gzip;
@@ -39,6 +40,8 @@ pub enum Scenario {
     Burst,
     /// Events a second through HTTP to Redis, and to Redis alone.
     Publish,
+    /// Events a second to a Redis with a replica, with and without waiting for it.
+    Confirm,
 }
 
 /// The figure that has to be 0: of events, over all connections.
@@ -91,6 +94,7 @@ pub async fn run(scenario: Scenario, mut round: Round<'_>) -> bool {
         Scenario::Hostile => told(hostile::run(&mut round).await, "sse-node"),
         Scenario::Burst => told(burst::run(&mut round).await, "sse-node"),
         Scenario::Publish => told(publish::run(&mut round).await, "sse-node"),
+        Scenario::Confirm => told(confirm::run(&mut round).await, "sse-node"),
     }
     good
 }

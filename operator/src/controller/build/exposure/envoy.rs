@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn any_origin_is_told_without_looking_and_none_is_told_nothing() {
         let text = built("cors: {allowedOrigins: ['*']}\nexposure: {GATEWAY}");
-        assert!(text.contains("value: '*'"), "{text}");
+        assert!(text.contains("value: \"*\""), "{text}");
         let text = built("exposure: {GATEWAY}");
         assert!(
             text.contains("responseOverride") && !text.contains("vary") && !text.contains("access-control"),

@@ -1,7 +1,10 @@
 //! What the operator remembers of each stream between reconciles. Nothing here outlives the process: a restart costs
 //! one server-side apply for each child, which changes nothing on the server.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::reflector::ObjectRef;
@@ -19,8 +22,9 @@ type Key = (String, String);
 struct Remembered {
     /// Failures in a row.
     failures: u32,
-    /// What each child looked like when the server answered our last apply, by kind and name.
-    children: HashMap<(&'static str, String), u64>,
+    /// What each child looked like when the server answered our last apply, by a digest of kind and name: with a thousand
+    /// streams the names themselves would take megabytes.
+    children: HashMap<u64, u64>,
     /// The status that was written last, and the resource version that it was computed from.
     status: Option<(Option<String>, SseStreamStatus)>,
     /// Pods are marked as those that are to go.
@@ -46,11 +50,11 @@ impl Memory {
     pub fn settled(&self, stream: &SseStream, kind: &'static str, name: &str, fingerprint: u64) -> bool {
         let memory = self.0.lock();
         let children = memory.get(&key(stream)).map(|remembered| &remembered.children);
-        children.and_then(|children| children.get(&(kind, name.to_owned()))) == Some(&fingerprint)
+        children.and_then(|children| children.get(&digest(kind, name))) == Some(&fingerprint)
     }
 
     pub fn applied(&self, stream: &SseStream, kind: &'static str, name: &str, fingerprint: u64) {
-        self.0.lock().entry(key(stream)).or_default().children.insert((kind, name.to_owned()), fingerprint);
+        self.0.lock().entry(key(stream)).or_default().children.insert(digest(kind, name), fingerprint);
     }
 
     /// The stream's status as the server has it. The watch may not have brought our last write back yet; then it is
@@ -91,6 +95,12 @@ impl Memory {
     {
         self.0.lock().remove(&(gone.namespace.clone().unwrap_or_default(), gone.name.clone()));
     }
+}
+
+fn digest(kind: &str, name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (kind, name).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn key(stream: &SseStream) -> Key {

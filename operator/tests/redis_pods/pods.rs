@@ -158,10 +158,16 @@ impl Pods {
         Client::connect(&self.address(pod), port, password)?.ask(command)
     }
 
-    fn replication(&self, pod: usize) -> String {
+    /// What `redis-cli` prints for a command to Redis or to the Sentinel; nothing if nobody answers.
+    pub fn cli(&self, pod: usize, port: u16, command: &[&str]) -> String {
         let mut cli = Command::new("redis-cli");
-        cli.args(["-h", &self.address(pod), "info", "replication"]).env("REDISCLI_AUTH", self.password.get());
+        cli.args(["-h", &self.address(pod), "-p", &port.to_string()]).args(command);
+        cli.env("REDISCLI_AUTH", self.password.get());
         String::from_utf8(cli.output().unwrap().stdout).unwrap()
+    }
+
+    fn replication(&self, pod: usize) -> String {
+        self.cli(pod, 6379, &["info", "replication"])
     }
 
     /// The one primary that most Sentinels name and that says so itself, or the single Redis.
@@ -217,9 +223,7 @@ impl Pods {
 
     /// The numbers of the events that the log has, by what a pod says.
     pub fn log(&self, pod: usize) -> Vec<u32> {
-        let mut cli = Command::new("redis-cli");
-        cli.args(["-h", &self.address(pod), "xrange", LOG, "-", "+"]).env("REDISCLI_AUTH", self.password.get());
-        let text = String::from_utf8(cli.output().unwrap().stdout).unwrap();
+        let text = self.cli(pod, 6379, &["xrange", LOG, "-", "+"]);
         text.lines().collect::<Vec<_>>().chunks(3).map(|entry| entry[2].parse().unwrap()).collect()
     }
 }

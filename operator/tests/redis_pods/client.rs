@@ -1,7 +1,7 @@
 //! A client that writes as a node does: inline commands, and WAIT behind each event.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     time::Duration,
 };
@@ -20,24 +20,28 @@ impl Client {
         (client.ask(&format!("AUTH \"{quoted}\""))? == "OK").then_some(client)
     }
 
-    /// The first line of the answer: what a simple or bulk reply says, or the error. None: there is no answer.
+    /// The answer: what a simple or bulk reply says, or the error; of an array, all that is in it. None: there is no answer.
     pub fn ask(&mut self, command: &str) -> Option<String> {
         self.0.get_mut().write_all(format!("{command}\r\n").as_bytes()).ok()?;
+        let mut words = Vec::new();
+        self.read(&mut words)?;
+        Some(words.join(" "))
+    }
+
+    fn read(&mut self, words: &mut Vec<String>) -> Option<()> {
         let line = self.line()?;
-        match line.split_at(1) {
-            ("$", "-1") | ("*", "0" | "-1") => Some(String::new()),
-            ("$", _) => self.line(),
-            ("*", count) => {
-                let count = count.parse::<usize>().ok()?;
-                let mut words = Vec::new();
-                while words.len() < count {
-                    self.line()?;
-                    words.push(self.line()?);
-                }
-                Some(words.join(" "))
+        let (kind, rest) = line.split_at_checked(1)?;
+        match (kind, rest.parse::<i32>()) {
+            ("$" | "*", Ok(..0)) => {}
+            ("$", Ok(length)) => {
+                let mut text = vec![0; usize::try_from(length).ok()? + 2];
+                self.0.read_exact(&mut text).ok()?;
+                words.push(String::from_utf8(text).ok()?.trim_end().to_owned());
             }
-            (_, text) => Some(text.to_owned()),
+            ("*", Ok(count)) => (0..count).try_for_each(|_| self.read(words))?,
+            _ => words.push(rest.to_owned()),
         }
+        Some(())
     }
 
     fn line(&mut self) -> Option<String> {

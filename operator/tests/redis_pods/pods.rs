@@ -21,6 +21,8 @@ pub const PASSWORD: &str = "first";
 const SHOW: &str = "2";
 const FORGET: &str = "8";
 const WAIT_FOR_ALL: &str = "6";
+/// And how often it looks.
+const EVERY: &str = "0.5";
 const NAMED: &str = "SENTINEL get-master-addr-by-name ssefleet";
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -105,7 +107,7 @@ impl Pods {
         command.arg(self.path(pod, &format!("files/{name}"))).stdout(log.try_clone().unwrap()).stderr(log);
         command.env("FILES", self.path(pod, "files")).env("RUN", self.path(pod, "run"));
         command.env("HERE", self.address(pod)).env("LOG", LOG);
-        command.env("SHOW", SHOW).env("FORGET", FORGET).env("WAIT_FOR_ALL", WAIT_FOR_ALL);
+        command.env("EVERY", EVERY).env("SHOW", SHOW).env("FORGET", FORGET).env("WAIT_FOR_ALL", WAIT_FOR_ALL);
         if self.replicated {
             command.env("HOST", self.address(pod)).env("PEERS", peers.join(" "));
         }
@@ -153,21 +155,18 @@ impl Pods {
         [self.password.get(), PASSWORD].into_iter().find_map(|word| Client::connect(&address, 6379, word))
     }
 
-    /// What `redis-cli` says with a password, of Redis or of the Sentinel.
+    /// What Redis or the Sentinel says to who shows a password.
     pub fn say(&self, pod: usize, port: u16, password: &str, command: &str) -> Option<String> {
         Client::connect(&self.address(pod), port, password)?.ask(command)
     }
 
-    /// What `redis-cli` prints for a command to Redis or to the Sentinel; nothing if nobody answers.
-    pub fn cli(&self, pod: usize, port: u16, command: &[&str]) -> String {
-        let mut cli = Command::new("redis-cli");
-        cli.args(["-h", &self.address(pod), "-p", &port.to_string()]).args(command);
-        cli.env("REDISCLI_AUTH", self.password.get());
-        String::from_utf8(cli.output().unwrap().stdout).unwrap()
+    /// The same, by the newest password; nothing if there is no answer.
+    pub fn answer(&self, pod: usize, port: u16, command: &str) -> String {
+        self.say(pod, port, self.password.get(), command).unwrap_or_default()
     }
 
     fn replication(&self, pod: usize) -> String {
-        self.cli(pod, 6379, &["info", "replication"])
+        self.answer(pod, 6379, "INFO replication")
     }
 
     /// The one primary that most Sentinels name and that says so itself, or the single Redis.
@@ -223,8 +222,8 @@ impl Pods {
 
     /// The numbers of the events that the log has, by what a pod says.
     pub fn log(&self, pod: usize) -> Vec<u32> {
-        let text = self.cli(pod, 6379, &["xrange", LOG, "-", "+"]);
-        text.lines().collect::<Vec<_>>().chunks(3).map(|entry| entry[2].parse().unwrap()).collect()
+        let text = self.answer(pod, 6379, &format!("XRANGE {LOG} - +"));
+        text.split_whitespace().collect::<Vec<_>>().chunks(3).map(|entry| entry[2].parse().unwrap()).collect()
     }
 }
 

@@ -28,8 +28,9 @@ fn break_connections(pods: &Pods) {
 
 /// How many milliseconds ago a Sentinel had a good answer of each that it knows: the primary, its replicas, the Sentinels.
 fn heard(pods: &Pods, pod: usize) -> Vec<u128> {
-    let known = ["master", "replicas", "sentinels"].map(|of| pods.cli(pod, 26379, &["sentinel", of, "ssefleet"]));
-    let words: Vec<&str> = known.iter().flat_map(|known| known.lines()).collect();
+    let known = ["MASTER", "REPLICAS", "SENTINELS"];
+    let known = known.map(|of| pods.answer(pod, 26379, &format!("SENTINEL {of} ssefleet"))).join(" ");
+    let words: Vec<&str> = known.split_whitespace().collect();
     let answers = words.windows(2).filter(|pair| pair[0] == "last-ok-ping-reply");
     answers.map(|pair| pair[1].parse().unwrap()).collect()
 }

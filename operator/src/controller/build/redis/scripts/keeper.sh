@@ -9,6 +9,8 @@ set -u
 . "$files/replicas.sh"
 trap 'exit 0' TERM INT
 
+# How often it looks, in seconds.
+EVERY=${EVERY:-2}
 # After a change of password, in seconds: until this pod shows the new one to others, as by then the kubelet has brought
 # it to all of them (it looks every minute or so); and until the previous one is no longer good.
 SHOW=${SHOW:-180}
@@ -129,5 +131,5 @@ until [ -s "$run/password" ]; do sleep 0.2; done
 while :; do
   rotate
   if [ -n "$peers" ]; then attend; fi
-  sleep 2
+  sleep "$EVERY"
 done

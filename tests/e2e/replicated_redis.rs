@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::DeleteParams};
 use serde_json::json;
-use ssefleet_crds::names::Component;
+use ssefleet_crds::names::{self, Component};
 use ssefleet_tests::{
     Must, cluster, dial,
     exec::shell,
@@ -26,7 +26,7 @@ async fn replicated(here: &Namespace) -> Stream {
 }
 
 /// Waits until there are three pods of Redis, none of them among `old`, all ready: in step, with their Sentinels.
-async fn all_ready(stream: &Stream, old: &[Pod]) -> Vec<Pod> {
+pub async fn all_ready(stream: &Stream, old: &[Pod]) -> Vec<Pod> {
     let fresh = |pod: &Pod| old.iter().all(|old| old.uid() != pod.uid());
     let met = |pods: &[Pod]| pods.len() == 3 && pods.iter().all(|pod| fresh(pod) && dial::is_ready(pod));
     let what = "all pods of Redis are ready";
@@ -34,10 +34,11 @@ async fn all_ready(stream: &Stream, old: &[Pod]) -> Vec<Pod> {
 }
 
 /// The pod of the primary, as the pods themselves see it.
-async fn primary(stream: &Stream) -> String {
-    for pod in ["quotes-redis-0", "quotes-redis-1", "quotes-redis-2"] {
+pub async fn primary(stream: &Stream) -> String {
+    for pod in 0..3 {
+        let pod = format!("{}-{pod}", names::redis(&stream.name));
         let script = ". /etc/redis/lib.sh; . /etc/redis/replicas.sh; primary";
-        if let Some(host) = shell(stream, pod, "redis", script).await {
+        if let Some(host) = shell(stream, &pod, "redis", script).await {
             return host.split('.').next().unwrap_or_default().to_owned();
         }
     }
@@ -45,15 +46,15 @@ async fn primary(stream: &Stream) -> String {
 }
 
 /// Ends a pod as a failed host does.
-async fn kill(stream: &Stream, pod: &str) {
+pub async fn kill(stream: &Stream, pod: &str) {
     let pods: Api<Pod> = stream.api();
     let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
     pods.delete(pod, &at_once).await.must(format_args!("delete pod {pod} at once"));
 }
 
 /// Every reader got all that was acknowledged, without reconnecting; what it was like is a figure.
-async fn nothing_lost(name: &str, readers: &mut [Reader], published: &Published, began: Instant) {
-    let mut pause = Duration::ZERO;
+pub async fn nothing_lost(name: &str, readers: &mut [Reader], published: &Published, began: Instant) {
+    let (mut pause, subscribers) = (Duration::ZERO, readers.len());
     for reader in readers {
         let received = reader.expect_published(published).await;
         assert_eq!(reader.connections(), 1, "a subscriber was disconnected");
@@ -65,7 +66,7 @@ async fn nothing_lost(name: &str, readers: &mut [Reader], published: &Published,
     figures::record(
         name,
         &format!(
-            "{} acknowledged, all received once and in order by each of 3 subscribers; {} refused; longest pause {:.1} s between answers, {:.1} s between events; no subscriber disconnected",
+            "{} acknowledged, all received once and in order by each of {subscribers} subscribers; {} refused; longest pause {:.1} s between answers, {:.1} s between events; no subscriber disconnected",
             published.acknowledged().count(),
             published.refused().count(),
             unanswered.as_secs_f64(),

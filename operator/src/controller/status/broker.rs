@@ -120,7 +120,7 @@ fn remedy_of_external(part: Part) -> &'static str {
             "The host in spec.broker.redis.external.url must be in its certificate, and the authority of that in external.tls.caSecretRef; for a server without TLS, begin the url with redis://"
         }
         Part::Auth => {
-            "Correct the Secrets of spec.broker.redis.external.usernameSecretRef and passwordSecretRef, or the user's rights"
+            "Correct the Secrets of spec.broker.redis.external.usernameSecretRef and passwordSecretRef, or those of external.sentinel if a Sentinel refuses, or the user's rights"
         }
         Part::Sentinel => {
             "Correct spec.broker.redis.external.sentinel.masterName, and see that its Sentinels know a primary"

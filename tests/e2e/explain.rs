@@ -1,11 +1,11 @@
 //! `kubectl explain`: every field says what it is for.
 
-use std::process::Command;
-
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use serde_json::Value;
 use ssefleet_tests::{Must, cluster};
+
+use crate::kubectl::kubectl;
 
 #[tokio::test]
 async fn every_field_of_the_crd_is_described() {
@@ -31,19 +31,11 @@ fn described(schema: &Value, at: &str) -> usize {
 #[tokio::test]
 async fn kubectl_explain_knows_the_short_name() {
     let _cluster = cluster().await;
-    // kubectl keeps for hours what it knows of a server, and looks short names up in that only.
-    let cache = tempfile::tempdir().must("make a folder for kubectl's cache");
-    let explained = |field: &str| {
-        let mut kubectl = Command::new("kubectl");
-        let output = kubectl.arg("--cache-dir").arg(cache.path()).args(["explain", field]).output();
-        let output = output.must("run kubectl");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+    let explained = async |field: &str| {
+        let said = kubectl(&["explain", field]).await.must("explain a field");
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    assert!(
-        explained("sse.spec.broker").contains("every node serves the same log"),
-        "{}",
-        explained("sse.spec.broker")
-    );
-    assert!(explained("sse.spec.connections.retry").contains("Default 3s"));
+    let broker = explained("sse.spec.broker").await;
+    assert!(broker.contains("every node serves the same log"), "{broker}");
+    assert!(explained("sse.spec.connections.retry").await.contains("Default 3s"));
 }

@@ -56,6 +56,21 @@ fn a_primary_that_dies_is_replaced_and_takes_nothing_confirmed_with_it() {
 }
 
 #[test]
+fn a_sentinel_that_comes_while_the_primary_is_gone_knows_whom_to_choose_from() {
+    let mut pods = Pods::started(REPLICATED);
+    let primary = pods.settled();
+    // The others leave it to that one.
+    for pod in (0..3).filter(|pod| *pod != primary) {
+        assert_eq!(pods.answer(pod, 26379, "SENTINEL SET ssefleet down-after-milliseconds 300000"), "OK");
+    }
+    pods.kill(primary);
+    pods.start(primary);
+    let fail_over = || pods.answer(primary, 26379, "SENTINEL FAILOVER ssefleet") == "OK";
+    pods.until("its Sentinel makes another one the primary", fail_over);
+    assert_ne!(pods.settled(), primary);
+}
+
+#[test]
 fn a_primary_that_is_back_at_once_with_an_empty_volume_empties_nobody() {
     let mut pods = Pods::started(REPLICATED);
     let confirmed = write_during(&mut pods, 1, |pods, primary| {

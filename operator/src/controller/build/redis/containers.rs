@@ -30,7 +30,7 @@ fn server(wanted: &Wanted, redis: &Redis) -> Container {
         )),
         readiness_probe: Some(asked("ready", pod::probe(3, 2))),
         liveness_probe: Some(asked("alive", pod::probe(20, 3))),
-        // A replica waits up to 45 s for another one to become the primary before it starts.
+        // A replica waits up to 35 s for another one to become the primary before it starts.
         startup_probe: Some(asked("alive", pod::probe(2, 60))),
         lifecycle: redis.spec.replicated.map(|_| stop),
         ..container(wanted, redis, "redis", "start.sh")

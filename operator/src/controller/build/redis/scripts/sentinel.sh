@@ -15,11 +15,14 @@ if ! grep -q '^sentinel monitor ssefleet ' "$conf" 2>/dev/null; then
   # The others' word counts even if the primary is gone just now: they need this one's vote for another.
   until primary=$(named) && [ -n "$primary" ] || { primary=$(primary) && [ -n "$primary" ]; }; do sleep 0.5; done
   say "looking after $primary"
+  # A primary that is gone can't tell of its replicas, and this may be the Sentinel that is elected to choose among them.
+  replicas=$(for peer in $peers; do if [ "$peer" != "$primary" ]; then echo "sentinel known-replica ssefleet $peer $port"; fi; done)
   put "$conf" "$(cat "$files/sentinel.conf")
 sentinel announce-ip $HOST
 sentinel myid $(printf '%s' "$HOST" | sha1sum | cut -c1-40)
 sentinel monitor ssefleet $primary $port $majority
 $(echo "$sentinel_settings" | sed 's/\([^ ]*\)/sentinel \1 ssefleet/')
+$replicas
 "
 fi
 

@@ -2,9 +2,9 @@
 //! that the project gives.
 
 use serde_json::json;
+use ssefleet_tests::eventsource::{CONNECTING, Client, Library};
 
 use crate::{
-    client::{CONNECTING, Client, Library},
     processes::repository,
     relay::Relay,
     servers::{nginx::Nginx, node::Node},

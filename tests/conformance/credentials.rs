@@ -3,9 +3,9 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::hmac;
 use serde_json::{Value, json};
+use ssefleet_tests::eventsource::{CLOSED, CONNECTING, Client, Library};
 
 use crate::{
-    client::{CLOSED, CONNECTING, Client, Library},
     relay::Relay,
     servers::node::{Extras, Node},
     streams::with_both_libraries,

@@ -1,9 +1,9 @@
 //! `examples/debugger.html`, which shows what a page gets of a stream.
 
 use serde_json::{Value, json};
+use ssefleet_tests::eventsource::{Client, Library};
 
 use crate::{
-    client::{Client, Library},
     relay::Relay,
     servers::{nginx::Nginx, node::Node},
 };

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use ssefleet_tests::eventsource::{CLOSED, CONNECTING, Client, Library, Note};
 use tokio::net::TcpStream;
 
 use crate::{
-    client::{CLOSED, CONNECTING, Client, Library, Note},
     relay::{Ask, Relay},
     servers::{
         certificate::Certificate,

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use ssefleet_tests::redis;
+use ssefleet_tests::{
+    eventsource::{CONNECTING, Client, Library},
+    redis,
+};
 
 use crate::{
-    client::{CONNECTING, Client, Library},
     relay::Relay,
     servers::node::{Extras, Node},
 };
@@ -15,10 +17,10 @@ use crate::{
 macro_rules! with_both_libraries {
     ($($scenario:ident)*) => {
         mod eventsource {
-            $(#[tokio::test] async fn $scenario() { super::$scenario(crate::client::Library::Node).await })*
+            $(#[tokio::test] async fn $scenario() { super::$scenario(ssefleet_tests::eventsource::Library::Node).await })*
         }
         mod chromium {
-            $(#[tokio::test] async fn $scenario() { super::$scenario(crate::client::Library::Chromium).await })*
+            $(#[tokio::test] async fn $scenario() { super::$scenario(ssefleet_tests::eventsource::Library::Chromium).await })*
         }
     };
 }

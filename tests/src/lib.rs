@@ -11,6 +11,7 @@ pub mod apiserver;
 pub mod ask;
 pub mod cluster;
 pub mod dial;
+pub mod eventsource;
 pub mod exec;
 pub mod faults;
 pub mod figures;

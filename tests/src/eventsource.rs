@@ -1,4 +1,7 @@
-//! An EventSource that is not ours, and what it tells: `clients/*.mjs`.
+//! EventSources that are not ours, and what they tell: the programs of `tests/clients/`, which are told what to watch.
+//!
+//! [`Client::next`] and what is made of it are for tests that say what happens next; [`Client::note`] is for those that
+//! keep account of many.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -12,7 +15,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::{PATIENCE, processes::repository};
+use crate::{helm::repository, must::Must};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whose EventSource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +52,14 @@ pub enum Note {
         data: String,
         last_event_id: String,
     },
-    /// What a page shows.
+    /// What a page shows, or its console.
     Text {
         text: String,
+    },
+    /// A page got an answer, from a node or from what stands before it. Told by Chromium, of tabs that were asked to.
+    Answer {
+        status: u16,
+        node: Option<String>,
     },
 }
 
@@ -64,18 +75,23 @@ pub struct Client {
 impl Client {
     /// With nothing to watch yet.
     pub fn start(library: Library) -> Self {
-        let program = match library {
-            Library::Node => "eventsource.mjs",
-            Library::Chromium => "chromium.mjs",
-        };
+        Self::run(if library == Library::Node { "eventsource.mjs" } else { "chromium.mjs" }, &[])
+    }
+
+    /// Chromium with these arguments of its own.
+    pub fn chromium(arguments: &[String]) -> Self {
+        Self::run("chromium.mjs", arguments)
+    }
+
+    fn run(program: &str, arguments: &[String]) -> Self {
         let mut command = Command::new("node");
-        command.arg(installed().join(program)).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().expect("start node; install Node 20 or newer");
+        command.arg(installed().join(program)).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().must("start node; install Node 20 or newer");
         let (sender, notes) = mpsc::unbounded_channel();
-        let out = BufReader::new(process.stdout.take().unwrap());
+        let out = BufReader::new(process.stdout.take().must("read what the client tells"));
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
-                let note = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+                let note = serde_json::from_str(&line).must(format_args!("read what the client tells, {line}"));
                 sender.send(note).ok();
             }
         });
@@ -87,7 +103,7 @@ impl Client {
     pub fn watch(library: Library, mut options: Value) -> Self {
         if library == Library::Chromium && options.get("page").is_none() {
             // Of all nodes, and of a relay to one.
-            options["page"] = options["url"].as_str().unwrap().replace("/events", "/health").into();
+            options["page"] = options["url"].as_str().must("watch without a URL").replace("/events", "/health").into();
         }
         let mut client = Self::start(library);
         client.command(&options);
@@ -95,8 +111,13 @@ impl Client {
     }
 
     pub fn command(&mut self, command: &Value) {
-        let commands = self.commands.as_mut().unwrap();
-        writeln!(commands, "{command}").unwrap();
+        let commands = self.commands.as_mut().must("command a client that is ending");
+        writeln!(commands, "{command}").must(format_args!("tell the client {command}"));
+    }
+
+    /// Whatever happens next, whenever it does.
+    pub async fn note(&mut self) -> Note {
+        self.notes.recv().await.must("go on, as the client has ended")
     }
 
     /// The next thing that happens.
@@ -192,7 +213,7 @@ impl Drop for Client {
 fn installed() -> &'static PathBuf {
     static CLIENTS: OnceLock<PathBuf> = OnceLock::new();
     CLIENTS.get_or_init(|| {
-        let folder = repository().join("tests/conformance/clients");
+        let folder = repository().join("tests/clients");
         let changed = |file: &str| folder.join(file).metadata().and_then(|file| file.modified());
         // npm writes this one when it is done.
         let fresh = match (changed("node_modules/.package-lock.json"), changed("package-lock.json")) {
@@ -201,11 +222,8 @@ fn installed() -> &'static PathBuf {
         };
         if !fresh {
             let npm = Command::new("npm").arg("ci").current_dir(&folder).stdout(Stdio::null()).status();
-            assert!(
-                npm.expect("start npm; install Node 20 or newer").success(),
-                "npm ci has failed in {}",
-                folder.display()
-            );
+            let done = npm.must("start npm; install Node 20 or newer").success();
+            assert!(done, "npm ci has failed in {}", folder.display());
         }
         folder
     })

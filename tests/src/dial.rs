@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::{
-    api::core::v1::{Pod, Service},
+    api::core::v1::{Pod, Service, ServiceSpec},
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use kube::{Api, ResourceExt, api::ListParams};
@@ -60,6 +60,24 @@ pub async fn dial(access: &Access, target: &Target) -> Result<Connection, Error>
     Ok(sender)
 }
 
+/// The `IP:PORT` for a program that connects by itself.
+pub async fn address(access: &Access, target: &Target) -> Result<String, Error> {
+    match target {
+        Target::Ingress => Ok(access.settings.ingress.address.clone()),
+        Target::Address(address) => Ok(address.clone()),
+        Target::Service { namespace, name } if access.settings.services == Services::Direct => {
+            let service: Service = access.api(namespace).get(name).await?;
+            Ok(service_address(&service.spec.unwrap_or_default()).ok_or("the Service has no address")?)
+        }
+        Target::Service { .. } | Target::Pod { .. } => Err("it is reached through the API server only".into()),
+    }
+}
+
+/// Its first port, at its own address.
+fn service_address(spec: &ServiceSpec) -> Option<String> {
+    Some(format!("{}:{}", spec.cluster_ip.as_ref()?, spec.ports.as_ref()?.first()?.port))
+}
+
 async fn tcp(address: &str) -> Result<TcpStream, Error> {
     let socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
@@ -70,11 +88,11 @@ async fn tcp(address: &str) -> Result<TcpStream, Error> {
 async fn service(access: &Access, namespace: &str, name: &str) -> Result<Box<dyn Duplex>, Error> {
     let services: Api<Service> = access.api(namespace);
     let spec = services.get(name).await?.spec.unwrap_or_default();
-    let port = spec.ports.into_iter().flatten().next().ok_or("the Service has no port")?;
     if access.settings.services == Services::Direct {
-        let address = spec.cluster_ip.ok_or("the Service has no address")?;
-        return Ok(Box::new(tcp(&format!("{address}:{}", port.port)).await?));
+        let address = service_address(&spec).ok_or("the Service has no address")?;
+        return Ok(Box::new(tcp(&address).await?));
     }
+    let port = spec.ports.into_iter().flatten().next().ok_or("the Service has no port")?;
     let selector: Vec<String> = spec.selector.iter().flatten().map(|(key, value)| format!("{key}={value}")).collect();
     let pods: Api<Pod> = access.api(namespace);
     let found = pods.list(&ListParams::default().labels(&selector.join(","))).await?;

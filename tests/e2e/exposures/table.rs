@@ -71,6 +71,11 @@ impl Way {
         self.short != "service"
     }
 
+    /// Whether it is at a Service's own address, which is not reached from here on every cluster.
+    pub fn is_at_a_service(&self) -> bool {
+        matches!(self.at, At::Service(_))
+    }
+
     /// Applies a stream with this way in, and goes by it from then on.
     pub async fn apply(&self, here: &Namespace, stream: Value) -> Stream {
         let mut stream = stream;

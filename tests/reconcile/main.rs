@@ -10,6 +10,7 @@ mod arena;
 mod away;
 mod faults;
 mod kill_points;
+mod older_kind;
 mod process;
 mod thousand;
 mod watches;

@@ -1,7 +1,7 @@
 //! Redis goes away, comes back, comes back empty: subscribers stay, publishers are told, nothing that was
 //! acknowledged is lost silently.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use sse_node::broker::{
@@ -9,6 +9,7 @@ use sse_node::broker::{
     redis::{Address, Redis},
 };
 use ssefleet_tests::redis::Server;
+use tokio::time::timeout;
 
 use crate::support::{Node, eventually, stream};
 
@@ -50,6 +51,27 @@ async fn while_redis_is_away_subscribers_stay_and_publishers_get_503() {
     assert_eq!(node.metric("ssefleet_node_broker_up").await, 1);
     let told = broker_of(&node).await;
     assert!(told["state"] == "Ready" && told["part"].is_null() && told["since"].is_string(), "{told}");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_back_is_told_though_nothing_is_published() {
+    let mut server = Server::start().await;
+    let node = node(&server).await;
+    node.publish(json!({"data": 1})).await;
+    let until = async |state: &str| {
+        let told = async {
+            while broker_of(&node).await["state"] != state {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), told).await.unwrap_or_else(|_| panic!("never {state}"));
+    };
+    until("Ready").await;
+    server.kill().await;
+    until("Failing").await;
+    server.restart().await;
+    until("Ready").await;
+    assert_eq!(node.metric("ssefleet_node_broker_up").await, 1);
 }
 
 /// What `/stats` says of the broker.

@@ -22,11 +22,13 @@ pub struct Follower<'a> {
     connection: Option<Connection>,
     after: Position,
     trimmer: Trimmer,
+    /// It failed, and has told nothing since.
+    failed: bool,
 }
 
 impl<'a> Follower<'a> {
     pub fn new(redis: &'a Redis, after: Position) -> Self {
-        Self { redis, connection: None, after, trimmer: Trimmer::default() }
+        Self { redis, connection: None, after, trimmer: Trimmer::default(), failed: false }
     }
 
     /// Whether the log is still the one that is followed. A reset otherwise.
@@ -57,6 +59,10 @@ impl<'a> Follower<'a> {
                 if let Some(reset) = self.check(connection).await? {
                     return Ok(reset);
                 }
+                // Who was told of the failure is to know that it is over, and may wait for an event for long.
+                if self.failed {
+                    return Ok(Tailed::Events(events));
+                }
                 continue;
             };
             // Otherwise they are read again: nobody gets an event that a failover may take back.
@@ -67,24 +73,30 @@ impl<'a> Follower<'a> {
             return Ok(Tailed::Events(events));
         }
     }
+
+    async fn attempt(&mut self) -> Result<Tailed, BrokerError> {
+        let mut connection = if let Some(connection) = self.connection.take() {
+            connection
+        } else {
+            let mut connection = self.redis.route.connect(BLOCK + ANSWER).await?;
+            if let Some(reset) = self.check(&mut connection).await? {
+                self.connection = Some(connection);
+                return Ok(reset);
+            }
+            connection
+        };
+        let news = self.news(&mut connection).await?;
+        self.connection = Some(connection);
+        Ok(news)
+    }
 }
 
 impl Tail for Follower<'_> {
     fn next(&mut self) -> BoxFuture<'_, Result<Tailed, BrokerError>> {
         Box::pin(async move {
-            let mut connection = if let Some(connection) = self.connection.take() {
-                connection
-            } else {
-                let mut connection = self.redis.route.connect(BLOCK + ANSWER).await?;
-                if let Some(reset) = self.check(&mut connection).await? {
-                    self.connection = Some(connection);
-                    return Ok(reset);
-                }
-                connection
-            };
-            let news = self.news(&mut connection).await?;
-            self.connection = Some(connection);
-            Ok(news)
+            let told = self.attempt().await;
+            self.failed = told.is_err();
+            told
         })
     }
 }

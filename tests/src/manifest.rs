@@ -66,10 +66,15 @@ fn merge(target: &mut Value, patch: &Value) {
 
 /// Fits a stream to the cluster: its namespace, a host name of its own, so that tests at the same time do not meet, the
 /// cluster's controller where examples have Traefik, and the cluster's Gateway where they name one in namespace `infra`.
+/// Nodes ask for less than by default, as the hosts may be one small machine, whose processors are soon promised away.
 /// Returns the host.
 pub(crate) fn fit(manifest: &mut Value, namespace: &str, settings: &Settings) -> String {
     let host = format!("{}.{namespace}.test", manifest["metadata"]["name"].as_str().unwrap_or_default());
     manifest["metadata"]["namespace"] = json!(namespace);
+    let resources = &mut manifest["spec"]["fleet"]["pod"]["resources"];
+    if resources.is_null() {
+        *resources = json!({"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}});
+    }
     let exposure = manifest.pointer_mut("/spec/exposure").and_then(Value::as_object_mut);
     for (way, spec) in exposure.into_iter().flatten() {
         match way.as_str() {

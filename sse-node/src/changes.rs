@@ -21,15 +21,10 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Those from now on.
+    /// Those from now on: to be called before the manifest is read for the start, as it may change right after.
     pub fn since_now(file: PathBuf) -> Self {
         let known = std::fs::read(&file).ok();
         Self { file, known }
-    }
-
-    /// The first look counts as one: the manifest may have changed since it was read.
-    pub fn since_earlier(file: PathBuf) -> Self {
-        Self { file, known: None }
     }
 
     /// Waits for the next one. An error is told to the log here: what was before still holds.
@@ -51,8 +46,7 @@ impl Changes {
 }
 
 /// Follows the manifest for ever. One that is bad changes nothing.
-pub async fn watch(file: PathBuf, current: Arc<Current>, hub: Arc<Hub>, auth: Arc<Auth>) {
-    let mut changes = Changes::since_now(file);
+pub async fn watch(mut changes: Changes, current: Arc<Current>, hub: Arc<Hub>, auth: Arc<Auth>) {
     loop {
         match changes.next().await {
             Ok(stream) => {
@@ -63,5 +57,27 @@ pub async fn watch(file: PathBuf, current: Arc<Current>, hub: Arc<Hub>, auth: Ar
             }
             Err(error) => current.refuse(&error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_changes_between_the_first_look_and_the_start_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("stream.yaml");
+        let write = |path: &str| {
+            let text = format!(
+                "{{apiVersion: ssefleet.dev/v1alpha1, kind: SseStream, metadata: {{name: quotes}}, spec: {{path: {path}}}}}"
+            );
+            std::fs::write(&file, text).unwrap();
+        };
+        write("/before");
+        let mut changes = Changes::since_now(file.clone());
+        assert_eq!(read(&file).unwrap().path, "/before");
+        write("/after");
+        assert_eq!(changes.next().await.unwrap().path, "/after");
     }
 }

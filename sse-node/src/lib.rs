@@ -7,7 +7,7 @@
 
 pub mod auth;
 pub mod broker;
-mod changes;
+pub mod changes;
 pub mod config;
 pub mod drain;
 pub mod encode;
@@ -34,6 +34,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::Auth,
     broker::Broker,
+    changes::Changes,
     config::Current,
     drain::Drain,
     fanout::hub::Hub,
@@ -61,8 +62,8 @@ use crate::{
 /// What a node serves.
 pub struct Setup {
     pub stream: Stream,
-    /// The manifest that `stream` is from, followed for changes.
-    pub file: Option<PathBuf>,
+    /// The changes of the manifest that `stream` is from.
+    pub changes: Option<Changes>,
     /// Where Secrets lie as files, NAME/KEY.
     pub secrets: PathBuf,
     pub broker: Arc<dyn Broker>,
@@ -101,7 +102,7 @@ pub enum ServeError {
 
 /// Serves until `stop` resolves, or the admin port asks for it, and the drain is over.
 pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output = Stop>) -> Result<(), ServeError> {
-    let Setup { stream, file, secrets, broker, name } = setup;
+    let Setup { stream, changes, secrets, broker, name } = setup;
     let metrics = Metrics::new()?;
     let drain = Arc::new(Drain::default());
     let limits = Limits::new(broker.counts(), metrics.clone());
@@ -166,8 +167,8 @@ pub async fn serve(setup: Setup, listeners: Listeners, stop: impl Future<Output 
         let (hub, max_bytes) = (hub.clone(), current.get().history.max_event_bytes);
         tasks.spawn(async move { hub.relay(&channel, max_bytes).await });
     }
-    if let Some(file) = file {
-        tasks.spawn(changes::watch(file, current.clone(), hub.clone(), auth.clone()));
+    if let Some(changes) = changes {
+        tasks.spawn(changes::watch(changes, current.clone(), hub.clone(), auth.clone()));
     }
     if let Some(tls) = listeners.tls.clone() {
         tasks.spawn(async move { tls.watch().await });

@@ -3,13 +3,13 @@
 use std::{
     io::IsTerminal,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
 use clap::{Parser, Subcommand};
-use sse_node::{Listeners, Setup, Stop, config, health, http::tls::Tls};
+use sse_node::{Listeners, Setup, Stop, changes::Changes, config, health, http::tls::Tls};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -100,7 +100,7 @@ fn main() -> ExitCode {
                 }
             }
         }
-        Command::Retry { file, listen } => ended(retry(file, listen)),
+        Command::Retry { file, listen } => ended(retry(&file, listen)),
         Command::Serve(serve) => ended(run(*serve)),
     }
 }
@@ -127,6 +127,7 @@ enum Failed {
 #[tokio::main]
 async fn run(serve: Serve) -> Result<(), Failed> {
     let wrong = |error: config::ConfigError| Failed::Arguments(error.to_string());
+    let changes = Changes::since_now(serve.file.clone());
     let stream = config::read(&serve.file).map_err(wrong)?;
     // The provider of TLS for connections to Redis.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -162,13 +163,14 @@ async fn run(serve: Serve) -> Result<(), Failed> {
             "anyone who reaches the publish address may publish (spec.auth.publish is not set)"
         },
     );
-    let setup = Setup { stream, file: Some(serve.file), secrets: serve.secrets_dir, broker, name: serve.node };
+    let setup = Setup { stream, changes: Some(changes), secrets: serve.secrets_dir, broker, name: serve.node };
     sse_node::serve(setup, listeners, stop).await.map_err(|error| Failed::Running(error.to_string()))
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn retry(file: PathBuf, listen: SocketAddr) -> Result<(), Failed> {
-    let stream = config::read(&file).map_err(|error| Failed::Arguments(error.to_string()))?;
+async fn retry(file: &Path, listen: SocketAddr) -> Result<(), Failed> {
+    let changes = Changes::since_now(file.to_owned());
+    let stream = config::read(file).map_err(|error| Failed::Arguments(error.to_string()))?;
     let listener = bind("listen", listen).await?;
     let failed = |error: std::io::Error| Failed::Running(format!("can't listen for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -179,7 +181,7 @@ async fn retry(file: PathBuf, listen: SocketAddr) -> Result<(), Failed> {
         }
     };
     info!(listen = %listen, "telling everyone to come back to {}/{}", stream.namespace, stream.name);
-    sse_node::retry::serve(file, stream, listener, stop).await.map_err(|error| Failed::Running(error.to_string()))
+    sse_node::retry::serve(changes, stream, listener, stop).await.map_err(|error| Failed::Running(error.to_string()))
 }
 
 async fn bind(listener: &str, address: SocketAddr) -> Result<TcpListener, Failed> {

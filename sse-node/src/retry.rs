@@ -3,7 +3,7 @@
 //! It stands behind proxies, which send requests here that no node answers: a status other than 200 would end a
 //! browser's `EventSource` for good. It reads the nodes' manifest, for `connections.retry` and CORS, and no broker.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{Method, Request, body::Incoming};
 use parking_lot::RwLock;
@@ -51,7 +51,7 @@ impl Handler for Retry {
 
 /// Answers until `stop` resolves, and lets the answers under way end.
 pub async fn serve(
-    file: PathBuf,
+    changes: Changes,
     stream: Stream,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
@@ -62,7 +62,7 @@ pub async fn serve(
     let listening = tokio::spawn(listen(listener, None, room.clone(), connections.clone()));
     tokio::select! {
         () = stop => {}
-        () = follow(Changes::since_earlier(file), &room.handler) => {}
+        () = follow(changes, &room.handler) => {}
     }
     finish.cancel();
     connections.close();

@@ -46,7 +46,7 @@ impl Node {
         fs::write(secrets.path().join("quotes-admin/token"), format!("a-new-one\n{TOKEN}\n")).unwrap();
         let setup = Setup {
             stream,
-            file: None,
+            changes: None,
             secrets: secrets.path().into(),
             broker: Arc::new(Memory::new(Retention::of_events(10))),
             name: Some("node-0".into()),

@@ -21,6 +21,8 @@ pub const PASSWORD: &str = "first";
 const SHOW: &str = "2";
 const FORGET: &str = "8";
 const WAIT_FOR_ALL: &str = "6";
+/// How long a Redis stays away for others to become the primary.
+const STAYS_AWAY: &str = "20";
 /// And how often it looks.
 const EVERY: &str = "0.5";
 const NAMED: &str = "SENTINEL get-master-addr-by-name ssefleet";
@@ -107,7 +109,12 @@ impl Pods {
         command.arg(self.path(pod, &format!("files/{name}"))).stdout(log.try_clone().unwrap()).stderr(log);
         command.env("FILES", self.path(pod, "files")).env("RUN", self.path(pod, "run"));
         command.env("HERE", self.address(pod)).env("LOG", LOG);
-        command.env("EVERY", EVERY).env("SHOW", SHOW).env("FORGET", FORGET).env("WAIT_FOR_ALL", WAIT_FOR_ALL);
+        command
+            .env("PATIENCE", STAYS_AWAY)
+            .env("EVERY", EVERY)
+            .env("SHOW", SHOW)
+            .env("FORGET", FORGET)
+            .env("WAIT_FOR_ALL", WAIT_FOR_ALL);
         if self.replicated {
             command.env("HOST", self.address(pod)).env("PEERS", peers.join(" "));
         }

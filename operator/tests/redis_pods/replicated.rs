@@ -71,6 +71,23 @@ fn a_sentinel_that_comes_while_the_primary_is_gone_knows_whom_to_choose_from() {
 }
 
 #[test]
+fn a_primary_that_is_back_before_sentinels_replace_it_is_replaced_all_the_same() {
+    let mut pods = Pods::started(REPLICATED);
+    let primary = pods.settled();
+    (0..10).for_each(|number| assert!(pods.client(primary).unwrap().append(number, 2)));
+    // As if they were in TILT, which they are for half a minute when the machine has stalled them.
+    (0..3).for_each(|pod| {
+        assert_eq!(pods.answer(pod, 26379, "SENTINEL SET ssefleet down-after-milliseconds 300000"), "OK");
+    });
+    pods.kill(primary);
+    pods.empty(primary);
+    pods.start(primary);
+    let now = pods.settled();
+    assert_ne!(now, primary);
+    assert_eq!(pods.log(now), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_primary_that_is_back_at_once_with_an_empty_volume_empties_nobody() {
     let mut pods = Pods::started(REPLICATED);
     let confirmed = write_during(&mut pods, 1, |pods, primary| {

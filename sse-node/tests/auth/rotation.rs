@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use sse_node::Setup;
+use sse_node::{Setup, changes::Changes};
 
 use crate::{
     issuer::{Issuer, claims},
@@ -85,7 +85,11 @@ async fn auth_is_switched_on_and_off_with_the_manifest() {
         fs::rename(secrets.folder().join("stream.new"), &file).unwrap();
     };
     write(&json!({}));
-    let node = Node::start_as(Setup { file: Some(file.clone()), ..setup(&json!({}), &secrets, memory()) }).await;
+    let node = Node::start_as(Setup {
+        changes: Some(Changes::since_now(file.clone())),
+        ..setup(&json!({}), &secrets, memory())
+    })
+    .await;
     let open = async || ask(node.public, &get("/events", &[])).await.status;
     let (answer, mut goes) = subscribe(&node, "/events", "").await;
     assert_eq!(answer.status, 200);

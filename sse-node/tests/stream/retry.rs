@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request};
 use serde_json::{Value, json};
+use sse_node::changes::Changes;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
 use crate::support::{eventually, send, stream};
@@ -22,7 +23,8 @@ impl Retry {
         let (address, manifest) = (listener.local_addr().unwrap(), tempfile::NamedTempFile::new().unwrap());
         write(&manifest, spec);
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = sse_node::retry::serve(manifest.path().into(), stream(spec), listener, async {
+        let changes = Changes::since_now(manifest.path().into());
+        let serving = sse_node::retry::serve(changes, stream(spec), listener, async {
             stopped.await.ok();
         });
         let ended = tokio::spawn(async { serving.await.unwrap() });

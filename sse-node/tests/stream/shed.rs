@@ -53,9 +53,14 @@ async fn the_one_asked_for_last_counts_and_a_bad_one_is_refused() {
     }
     assert_eq!(shed(&node, json!({"connections": 10, "perSecond": 1})).await, 202);
     assert_eq!(shed(&node, json!({"connections": 2, "perSecond": 1000})).await, 202);
-    eventually("2 have left", async || node.metric("ssefleet_node_connections").await <= 8).await;
+    let left = async || node.metric("ssefleet_node_connections").await;
+    eventually("2 have left", async || left().await <= 8).await;
+    // On a busy machine the first had ended one before the second came; from then on it ends no other.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let after = left().await;
+    assert!((7..=8).contains(&after), "{after} are left");
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await; // in which the first would have ended another
-    assert_eq!(node.metric("ssefleet_node_connections").await, 8);
+    assert_eq!(left().await, after);
     assert_eq!(shed(&node, json!({"connections": "all"})).await, 400);
     assert_eq!(node.get(node.admin, "/shed").await.0, 405);
 }

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use sse_node::{Listeners, Setup, Stop, broker::Broker, http::tls::Tls};
+use sse_node::{Listeners, Setup, Stop, broker::Broker, changes::Changes, http::tls::Tls};
 use ssefleet_crds::{Stream, manifest};
 use ssefleet_tests::sse::parser::{Event, Parser};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
@@ -34,7 +34,7 @@ const LOOPBACK: &str = "127.0.0.1";
 
 /// What a node serves, with no Secrets.
 pub fn setup(stream: Stream, broker: Arc<dyn Broker>) -> Setup {
-    Setup { stream, file: None, secrets: PathBuf::from("no-secrets"), broker, name: Some("node-0".into()) }
+    Setup { stream, changes: None, secrets: PathBuf::from("no-secrets"), broker, name: Some("node-0".into()) }
 }
 
 /// A node that runs in this process.
@@ -54,7 +54,7 @@ impl Node {
 
     /// One that follows a manifest.
     pub async fn start_from(file: PathBuf, stream: Stream, broker: Arc<dyn Broker>) -> Self {
-        Self::start_as(Setup { file: Some(file), ..setup(stream, broker) }).await
+        Self::start_as(Setup { changes: Some(Changes::since_now(file)), ..setup(stream, broker) }).await
     }
 
     pub async fn start_unready(stream: Stream, broker: Arc<dyn Broker>) -> Self {

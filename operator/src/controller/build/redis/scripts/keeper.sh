@@ -2,7 +2,8 @@
 # Keeps the Redis of this pod as it should be while it runs, so that nothing needs a restart:
 # - a changed password (the Secret's file) is accepted at once, beside the previous one until everyone has the new one;
 # - where there are replicas, and none is the primary or was in step with one since its start, as when all have been
-#   away at once, the one whose log goes furthest becomes the primary. In all other cases that is up to the Sentinels;
+#   away at once, the one whose log goes furthest becomes the primary; also if the primary that Sentinels know is back as a
+#   replica before they could replace it. In all other cases that is up to the Sentinels;
 # - a Sentinel that was told so to forget the primary it knew looks after the new one.
 set -u
 . "${FILES:-/etc/redis}/lib.sh"
@@ -63,7 +64,7 @@ elect() {
     case $(state "$peer") in
       fresh) ;;
       '') continue ;;
-      synced) if [ -n "$(named)" ]; then fresh_since='' && return; fi ;; # the Sentinels' business
+      synced) if chosen_by_sentinels; then fresh_since='' && return; fi ;;
       *) fresh_since='' && return ;;
     esac
     position=$(position "$peer") && [ -n "$position" ] || continue
@@ -117,7 +118,7 @@ attend() {
     return
   fi
   leader=$(primary)
-  if [ "$state" = synced ] && [ -n "$(named)" ]; then
+  if [ "$state" = synced ] && chosen_by_sentinels; then
     fresh_since='' # a failover is under way
   elif [ -z "$leader" ]; then
     elect

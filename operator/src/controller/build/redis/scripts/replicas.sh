@@ -43,6 +43,13 @@ primary() {
   echo "$found"
 }
 
+# chosen_by_sentinels: whether they know a primary and can replace it. One that is back as a replica, after they had time enough
+# (start.sh), they can't: to them the others have been cut off from it for too long to be its successors.
+chosen_by_sentinels() {
+  chosen=$(named) && [ -n "$chosen" ] || return
+  case $(state "$chosen") in fresh | synced) return 1 ;; esac
+}
+
 # position HOST: how far the stream's log goes there, `EPOCH NUMBER`. Fails if it can't be told yet.
 position() {
   case $(ask "$1" "$port" exists "$LOG") in

@@ -14,7 +14,7 @@ password=$(the_password)
 
 # How long it stays away for others to become the primary: longer than Sentinels need for two attempts, 28 s. Yet they choose
 # no replica whose primary was gone for 50 s before they noticed, and notice anew, within 7 s, when this one is back as another.
-PATIENCE=35
+PATIENCE=${PATIENCE:-35}
 any_in_step() {
   for peer in $peers; do if [ "$(state "$peer")" = synced ]; then return; fi; done
   return 1

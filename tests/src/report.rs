@@ -58,14 +58,17 @@ async fn all<K: Object + Resource<Scope = NamespaceResourceScope>>(client: &Clie
 
 /// The last lines that mention `about`, cut where they become long.
 async fn log(client: &Client, namespace: &str, pod: &Pod, count: usize, about: &str) {
-    let tail = LogParams { tail_lines: Some(1000), ..LogParams::default() };
-    match Api::<Pod>::namespaced(client.clone(), namespace).logs(&pod.name_any(), &tail).await {
-        Ok(text) => {
-            let lines: Vec<&str> = text.lines().filter(|line| line.contains(about)).collect();
-            for line in &lines[lines.len().saturating_sub(count)..] {
-                println!("  | {}", line.chars().take(600).collect::<String>());
+    for container in pod.spec.iter().flat_map(|spec| &spec.containers) {
+        let container = Some(container.name.clone());
+        let tail = LogParams { container, tail_lines: Some(1000), ..LogParams::default() };
+        match Api::<Pod>::namespaced(client.clone(), namespace).logs(&pod.name_any(), &tail).await {
+            Ok(text) => {
+                let lines: Vec<&str> = text.lines().filter(|line| line.contains(about)).collect();
+                for line in &lines[lines.len().saturating_sub(count)..] {
+                    println!("  | {}", line.chars().take(600).collect::<String>());
+                }
             }
+            Err(cause) => println!("  no log: {cause}"),
         }
-        Err(cause) => println!("  no log: {cause}"),
     }
 }

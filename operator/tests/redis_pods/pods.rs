@@ -42,6 +42,8 @@ pub struct Pods {
     /// Whether there are Sentinels.
     replicated: bool,
     running: Vec<Pod>,
+    /// When a previous password is bad.
+    pub forget: &'static str,
     password: Cell<&'static str>,
 }
 
@@ -84,7 +86,7 @@ impl Pods {
         }
         let replicated = count > 1;
         let running = (0..count).map(|_| Pod::default()).collect();
-        Self { dir, network, replicated, running, password: Cell::new(PASSWORD) }
+        Self { dir, network, replicated, running, forget: FORGET, password: Cell::new(PASSWORD) }
     }
 
     pub fn started(managed: &str) -> Self {
@@ -113,7 +115,7 @@ impl Pods {
             .env("PATIENCE", STAYS_AWAY)
             .env("EVERY", EVERY)
             .env("SHOW", SHOW)
-            .env("FORGET", FORGET)
+            .env("FORGET", self.forget)
             .env("WAIT_FOR_ALL", WAIT_FOR_ALL);
         if self.replicated {
             command.env("HOST", self.address(pod)).env("PEERS", peers.join(" "));

@@ -52,7 +52,10 @@ fn a_new_password_is_good_beside_the_previous_one_for_a_while_and_disconnects_no
 
 #[test]
 fn a_redis_that_restarts_meanwhile_takes_both() {
-    let mut pods = Pods::started("{}");
+    let mut pods = Pods::of("{}");
+    pods.forget = "600"; // however long the restart takes
+    pods.start(0);
+    pods.settled();
     pods.bring_password(0, NEW);
     pods.until("the new password is good", || good(&pods, 0, 6379, NEW));
     pods.kill_redis(0);

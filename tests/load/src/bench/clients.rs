@@ -152,6 +152,16 @@ pub async fn publish_within(place: &Place, server: &Server, arguments: &[&str], 
     result(&output.map_err(|_| io::Error::other("the publisher does not end"))??.stdout)
 }
 
+/// Publishes for some seconds with so many requests under way, none of which may be refused; events a second.
+pub async fn as_fast_as_possible(place: &Place, server: &Server, in_flight: &str) -> io::Result<f64> {
+    let load = ["--as-fast-as-possible", "--seconds", "4", "--events", "100000000", "--in-flight", in_flight];
+    let published = publish(place, server, &load).await?;
+    if published["refused"] != 0 {
+        return Err(io::Error::other(format!("events were refused: {}", published["reason"])));
+    }
+    Ok(published["events_per_second"].as_f64().unwrap_or(0.0))
+}
+
 fn result(stdout: &[u8]) -> io::Result<Value> {
     serde_json::from_slice(stdout).map_err(|error| io::Error::other(format!("a client without a result: {error}")))
 }

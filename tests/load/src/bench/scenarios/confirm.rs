@@ -5,7 +5,7 @@ use std::io;
 
 use super::Round;
 use crate::bench::{
-    clients::publish,
+    clients::as_fast_as_possible,
     servers::{Redis, Server},
     table::Row,
 };
@@ -26,12 +26,8 @@ pub async fn run(round: &mut Round<'_>) -> io::Result<()> {
         );
         let node = Server::node_with(round.place, None, &broker).await?;
         for (row, in_flight) in [(&ONE, "1"), (&SOME, "16"), (&MANY, "256")] {
-            let load = ["--as-fast-as-possible", "--seconds", "4", "--events", "100000000", "--in-flight", in_flight];
-            let published = publish(round.place, &node, &load).await?;
-            if published["refused"] != 0 {
-                return Err(io::Error::other(format!("events were refused: {}", published["reason"])));
-            }
-            round.table.record(round.number, row, name, published["events_per_second"].as_f64().unwrap_or(0.0));
+            let published = as_fast_as_possible(round.place, &node, in_flight).await?;
+            round.table.record(round.number, row, name, published);
         }
     }
     Ok(())

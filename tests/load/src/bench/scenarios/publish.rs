@@ -6,7 +6,7 @@ use tokio::{process::Command, time::timeout};
 
 use super::Round;
 use crate::bench::{
-    clients::publish,
+    clients::as_fast_as_possible,
     servers::{Redis, Server},
     table::Row,
 };
@@ -23,13 +23,9 @@ pub async fn run(round: &mut Round<'_>) -> io::Result<()> {
     let node = Server::node(round.place, Some(&redis)).await?;
     for (row, in_flight) in [(&ONE, "1"), (&SOME, "16"), (&MANY, "256")] {
         let alone = redis_benchmark(redis.address, in_flight).await?;
-        let load = ["--as-fast-as-possible", "--seconds", "4", "--events", "100000000", "--in-flight", in_flight];
-        let published = publish(round.place, &node, &load).await?;
-        if published["refused"] != 0 {
-            return Err(io::Error::other(format!("events were refused: {}", published["reason"])));
-        }
+        let published = as_fast_as_possible(round.place, &node, in_flight).await?;
         round.table.record(round.number, row, "redis-benchmark", alone);
-        round.table.record(round.number, row, "sse-node", published["events_per_second"].as_f64().unwrap_or(0.0));
+        round.table.record(round.number, row, "sse-node", published);
     }
     Ok(())
 }

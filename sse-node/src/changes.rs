@@ -78,6 +78,7 @@ mod tests {
         let mut changes = Changes::since_now(file.clone());
         assert_eq!(read(&file).unwrap().path, "/before");
         write("/after");
-        assert_eq!(changes.next().await.unwrap().path, "/after");
+        let next = tokio::time::timeout(LOOK * 10, changes.next()).await;
+        assert_eq!(next.expect("it is never found").unwrap().path, "/after");
     }
 }

@@ -11,7 +11,7 @@ pub struct Settings {
     pub node_image: String,
 
     /// The image of the managed Redis: Redis 7, Valkey 8 or newer, with redis-server and redis-cli in it.
-    #[arg(long, env = "SSEFLEET_REDIS_IMAGE", default_value = "docker.io/valkey/valkey:8-alpine")]
+    #[arg(long, env = "SSEFLEET_REDIS_IMAGE", default_value = "docker.io/valkey/valkey:8")]
     pub redis_image: String,
 
     /// The image of the nginx in front of streams with `exposure.edge`: nginx 1.20 or newer that runs as any user, with

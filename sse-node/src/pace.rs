@@ -22,9 +22,9 @@ use crate::{
 const BATCH: Duration = Duration::from_millis(100);
 /// Within a batch they are let go of in steps of this.
 const STEP: Duration = Duration::from_millis(5);
-/// The rate is to hold at the other end too, where the network, proxies and a busy machine bunch up a few: so a tenth less
-/// is let go of. Measured by `tests/e2e/rollout.rs`: of 190 a second, up to 204 came back within some second.
-const MARGIN: f64 = 0.9;
+/// The rate is to hold at the other end too, where the network, proxies and a busy machine bunch up a few: so a fifth less
+/// is let go of. Measured by `tests/e2e/rollout.rs`: of 180 a second, up to 207 came back within some second.
+const MARGIN: f64 = 0.8;
 /// How long the broker may take to give a turn, and how long it is not asked after it did not.
 const ANSWER: Duration = Duration::from_secs(1);
 const AWAY: Duration = Duration::from_secs(5);

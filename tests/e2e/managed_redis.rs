@@ -86,7 +86,8 @@ async fn a_changed_password_loses_no_event_and_disconnects_nobody() {
 async fn a_redis_that_keeps_nothing_says_so_and_begins_anew() {
     let cluster = cluster().await;
     let here = cluster.namespace("nothing-kept").await;
-    let spec = json!({"broker": {"redis": {"managed": {"persistence": "None"}}}});
+    let image = &cluster.access.settings.redis_7;
+    let spec = json!({"broker": {"redis": {"managed": {"persistence": "None", "image": image}}}});
     let stream = here.apply(manifest::with(manifest::quickstart(), &spec)).await;
     let told = stream.ready().await;
     let message = &condition(&told, "BrokerReady").must("read the condition").message;

@@ -17,8 +17,8 @@ use ssefleet_tests::{
     wait,
 };
 
-async fn replicated(here: &Namespace) -> Stream {
-    let spec = json!({"broker": {"redis": {"managed": {"topology": "Replicated"}}}});
+async fn replicated(here: &Namespace, image: Option<&str>) -> Stream {
+    let spec = json!({"broker": {"redis": {"managed": {"topology": "Replicated", "image": image}}}});
     let stream = here.apply(manifest::with(manifest::quickstart(), &spec)).await;
     stream.ready().await;
     all_ready(&stream, &[]).await;
@@ -82,7 +82,7 @@ pub async fn nothing_lost(name: &str, readers: &mut [Reader], published: &Publis
 async fn a_redis_primary_that_dies_or_goes_takes_nothing_acknowledged_with_it() {
     let cluster = cluster().await;
     let here = cluster.namespace("primary").await;
-    let stream = replicated(&here).await;
+    let stream = replicated(&here, None).await;
 
     let mut readers = [stream.subscribe().await, stream.subscribe().await, stream.subscribe().await];
     let mut publishing = stream.publish_numbers(1..=1_000_000, per_second(50));
@@ -116,7 +116,7 @@ async fn a_redis_primary_that_dies_or_goes_takes_nothing_acknowledged_with_it() 
 async fn a_replicated_redis_that_dies_as_a_whole_is_back_with_all_that_was_acknowledged() {
     let cluster = cluster().await;
     let here = cluster.namespace("all-redis").await;
-    let stream = replicated(&here).await;
+    let stream = replicated(&here, Some(&cluster.access.settings.redis_7)).await;
     let mut readers = [stream.subscribe().await, stream.subscribe().await, stream.subscribe().await];
     let mut publishing = stream.publish_numbers(1..=1_000_000, per_second(50));
     publishing.more_acknowledged(250).await;

@@ -16,6 +16,8 @@ pub struct Settings {
     pub gateway: (String, String),
     /// `IP:PORT` of the Gateway that `tests/cluster/cluster envoy-gateway` makes, where it was run.
     pub envoy: Option<String>,
+    /// Redis, for tests that are not content with the Valkey that the chart names.
+    pub redis_7: String,
     pub services: Services,
 }
 
@@ -49,6 +51,7 @@ impl Settings {
             ingress: ingress(),
             gateway: gateway(),
             envoy: variable("SSEFLEET_ENVOY_ADDRESS").map(|url| address("SSEFLEET_ENVOY_ADDRESS", &url)),
+            redis_7: variable("SSEFLEET_REDIS_7_IMAGE").unwrap_or_else(|| "docker.io/library/redis:7".into()),
             services: services(),
         }
     }

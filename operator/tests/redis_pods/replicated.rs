@@ -189,6 +189,29 @@ fn a_majority_goes_on_without_one_that_does_not_come_back() {
 }
 
 #[test]
+fn two_of_three_that_were_away_for_long_come_back_to_what_the_third_has_kept() {
+    let mut pods = Pods::started(REPLICATED);
+    let primary = pods.settled();
+    let (other, third) = ((primary + 1) % 3, (primary + 2) % 3);
+    (0..10).for_each(|number| assert!(pods.client(primary).unwrap().append(number, 2)));
+    assert_eq!(pods.answer(third, 26379, "SENTINEL SET ssefleet down-after-milliseconds 1000"), "OK");
+    pods.kill(primary);
+    pods.kill(other);
+    // A Sentinel that comes back knows only then that the primary is gone, and takes no replica for its successor that lost
+    // touch with it more than ten times its down-after-milliseconds before: that is 50 s.
+    let long_ago = |info: String| {
+        let seconds = info.lines().find_map(|line| line.strip_prefix("master_link_down_since_seconds:"));
+        seconds.is_some_and(|seconds| seconds.trim().parse::<u32>().unwrap() > 51)
+    };
+    pods.until("the third has been alone for long", || long_ago(pods.answer(third, 6379, "INFO replication")));
+    pods.empty(primary);
+    pods.start(primary);
+    pods.start(other);
+    let now = pods.settled();
+    assert_eq!(pods.log(now), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
 fn nothing_is_kept_and_yet_nothing_is_lost_while_one_pod_lives() {
     let mut pods = Pods::started("{topology: Replicated, persistence: None}");
     let confirmed = write_during(&mut pods, 1, |pods, primary| {

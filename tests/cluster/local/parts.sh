@@ -67,6 +67,7 @@ all_parts() {
   part traefik "$(traefik_path)"
   part helm "$helm"
   part redis "$(dpkg-query -W -f '${Version}' redis-server)"
+  part valkey 8
   part nginx "$(dpkg-query -W -f '${Version}' nginx)"
   part crds "$gateway_api" "$traefik"
 }
@@ -158,19 +159,44 @@ D
 }
 # Redis without the rest of Debian: its two programs with their libraries, and busybox for a shell.
 make_redis() { # OUT VERSION
-  local root=$1/scratch/files file
-  mkdir -p "$root"/{bin,data,etc}
+  redis_image "$1/redis.tar" localhost/redis:7 "$1/scratch" /usr/bin/redis-server /usr/bin/redis-cli
+  rm -r "$1/scratch"
+}
+# Valkey, which the chart names by default. Debian 12 has it among its backports: they are looked at from apart, as nothing
+# of them is to be installed here.
+make_valkey() { # OUT MAJOR-VERSION
+  local scratch=$1/scratch site apt=(apt-get -qq)
+  mkdir -p "$scratch"/{debs/partial,lists/partial,unpacked}
+  if ! apt-cache show valkey-server >/dev/null 2>&1; then
+    # shellcheck disable=SC2016 # the format is of apt-get
+    site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Component: main' | head -n 1)
+    echo "deb $site $(. /etc/os-release && echo "$VERSION_CODENAME")-backports main" >"$scratch/sources.list"
+    apt+=(-o Dir::Etc::sourcelist="$scratch/sources.list" -o Dir::Etc::sourceparts=/dev/null
+      -o Dir::State::lists="$scratch/lists" -o Dir::Cache="$scratch/debs")
+    "${apt[@]}" update
+  fi
+  cd "$scratch/debs"
+  "${apt[@]}" -o APT::Sandbox::User=root download "valkey-server=$2.*" "valkey-tools=$2.*"
+  local deb
+  for deb in *.deb; do dpkg-deb -x "$deb" ../unpacked; done
+  cd /
+  redis_image "$1/valkey.tar" "localhost/valkey:$2" "$scratch" "$scratch"/unpacked/usr/bin/valkey-{server,cli}
+  rm -r "$scratch"
+}
+redis_image() { # ARCHIVE NAME SCRATCH SERVER CLI: both under the names that Valkey's own image has for them, too
+  local root=$3/files file
+  mkdir -p "$root"/{bin,data,etc,usr/bin}
   mkdir -m 1777 "$root/tmp"
   chown 999:999 "$root/data"
   cp /bin/busybox "$root/bin/"
   for file in $(busybox --list | grep -vx busybox); do ln -s busybox "$root/bin/$file"; done
-  ldd /usr/bin/redis-server /usr/bin/redis-cli | grep -o '/[^ :]*' | sort -u | while read -r file; do
-    cp -L --parents "$file" "$root"
-  done
+  cp -L "$4" "$root/usr/bin/redis-server"
+  cp -L "$5" "$root/usr/bin/redis-cli"
+  ldd "$4" "$5" | grep -o '/[^ :]*\.so[^ ]*' | sort -u | while read -r file; do cp -L --parents "$file" "$root"; done
   printf 'root:x:0:0:root:/:/bin/sh\nredis:x:999:999:redis:/data:/bin/sh\n' >"$root/etc/passwd"
   printf 'root:x:0:\nredis:x:999:\n' >"$root/etc/group"
   echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
-  buildah_build "$1/redis.tar" localhost/redis:7 -f - "$root" <<'D'
+  buildah_build "$1" "$2" -f - "$root" <<'D'
 FROM scratch
 COPY . /
 ENV PATH=/usr/bin:/bin
@@ -178,5 +204,4 @@ WORKDIR /data
 USER 999:999
 CMD ["redis-server"]
 D
-  rm -r "$1/scratch"
 }

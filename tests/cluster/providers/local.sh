@@ -74,7 +74,7 @@ provider_images() {
   app_images "$1"
   for n in "${nodes[@]}"; do step "images to node $n" node_load "$n" "${archives[@]}"; done
   # There is nowhere to pull from: Never says at once when an image is missing.
-  values_file localhost/sse-operator localhost/sse-node "$1" Never localhost/redis:7 localhost/nginx:1
+  values_file localhost/sse-operator localhost/sse-node "$1" Never localhost/valkey:8 localhost/nginx:1
 }
 
 provider_env() {
@@ -86,6 +86,7 @@ provider_env() {
   export_line SSEFLEET_INGRESS_CONTROLLER Traefik
   export_line SSEFLEET_INGRESS_ADDRESS "http://$ingress_ip"
   export_line SSEFLEET_GATEWAY kube-system/traefik
+  export_line SSEFLEET_REDIS_7_IMAGE localhost/redis:7
   export_line SSEFLEET_SERVICES direct
   if envoy_gateway_runs; then export_line SSEFLEET_ENVOY_ADDRESS "http://$envoy_ip"; fi
 }

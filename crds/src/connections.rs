@@ -71,8 +71,8 @@ pub enum SlowConsumer {
 /// How a node refuses a subscriber.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RefuseWith {
-    /// Retry for what asks as a browser's EventSource does (`Accept: text/event-stream` and a
-    /// `Sec-Fetch-Mode`), Status for anything else.
+    /// Retry for what asks as a browser's EventSource does (`Accept: text/event-stream`, and a
+    /// `Sec-Fetch-Mode` or a `User-Agent: Mozilla/…`), Status for anything else.
     #[default]
     Auto,
     /// A status of 503 (or 429) with Retry-After. A browser's EventSource that gets it never tries again.

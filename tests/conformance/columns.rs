@@ -116,7 +116,8 @@ the death of a node, `retry:`, tokens, pages of other origins, compression, and 
 | the node drains | the stream ends in order and the next one is another node's; who still asks the draining one (by HTTP/2, before the GOAWAY is there) survives under `Auto`, and not under `Status` |
 | no token (401), a topic that is not granted (403) | not survived, and trying again would not help |
 
-Both ask with `Accept: text/event-stream` and a `Sec-Fetch-Mode`, by which `Auto` knows them.
+Both ask with `Accept: text/event-stream` and a `Sec-Fetch-Mode`, by which `Auto` knows them; by plain HTTP Chromium is known by
+its `User-Agent`, as it says the other by HTTPS only, or to its own machine.
 
 To see what a page of yours gets, open [examples/debugger.html](../examples/debugger.html).
 

@@ -74,6 +74,26 @@ async fn full_is_survived_under_auto(library: Library) {
     assert!(statuses(&relay.asks()).iter().all(|status| *status == "200"), "{:#?}", relay.asks());
 }
 
+/// By plain HTTP a browser tells `Sec-Fetch-Mode` to its own machine only, and this one takes the node for another.
+#[tokio::test]
+async fn chromium_is_known_by_plain_http_too() {
+    let node = small("Auto").await;
+    let relay = Relay::to(node.public).await;
+    let address = relay.url().replace("http://", "").replace("/events", "");
+    let mut client = Client::chromium(&[format!("--host-resolver-rules=MAP stream.test {address}")]);
+    client.command(&json!({"url": "http://stream.test/events", "page": "http://stream.test/health"}));
+    client.opens().await;
+    relay.cut();
+    let other = takes_the_place(&node).await;
+    assert_eq!(client.error().await, CONNECTING);
+    relay.until("two refusals", |asks| asks.iter().filter(|ask| ask.answer.contains("full")).count() >= 2).await;
+    assert!(relay.asks().iter().all(|ask| ask.field("sec-fetch-mode").is_none()), "{:#?}", relay.asks());
+    drop(other);
+    client.opens().await;
+    node.publish(&json!({"data": "after"})).await;
+    assert_eq!(client.message().await, "after");
+}
+
 async fn full_is_not_survived_under_status(library: Library) {
     let node = small("Status").await;
     let (mut client, relay, other) = crowded_out(library, &node).await;

@@ -20,10 +20,12 @@ impl<'a> Ask<'a> {
         form_urlencoded::parse(self.query.as_bytes()).filter(move |(key, _)| key == name).map(|(_, value)| value)
     }
 
-    /// It asks as a browser's EventSource does.
+    /// It asks as a browser's EventSource does. Which browsers say by `Sec-Fetch-Mode`, but not by plain HTTP
+    /// (<https://www.w3.org/TR/fetch-metadata/#fetch-integration>), and not those of before 2023.
     pub fn is_by_event_source(&self) -> bool {
         let accepts = self.fields.first("accept").is_some_and(|accept| accept.contains("text/event-stream"));
-        accepts && self.fields.first("sec-fetch-mode").is_some()
+        let is_browser = || self.fields.first("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
+        accepts && (self.fields.first("sec-fetch-mode").is_some() || is_browser())
     }
 
     /// Whether it is refused by a stream that only says when to come back, which a browser's EventSource

@@ -3,7 +3,7 @@
 use ssefleet_crds::{SseStream, crd as definition, manifest};
 
 use crate::{
-    controller::{self, Credential, Observed, build::build},
+    controller::{self, Credential, Observed, children::build},
     optional::Kind,
     settings::Settings,
 };

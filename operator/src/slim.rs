@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::controller::build::MANIFEST;
+use crate::controller::children::MANIFEST;
 
 /// Where the digest is, of metadata: a field that API servers have left empty since Kubernetes 1.20. An annotation would
 /// take half a kilobyte, as a map has room for eleven.

@@ -27,7 +27,7 @@ use ssefleet_crds::SseStream;
 use super::{
     Context,
     blocked::{Blocked, refusal},
-    build::{
+    children::{
         Applied, Built, Children, ExposureChildren, OptionalChild, RedisChildren,
         exposure::{EdgeChildren, RetryChildren},
     },

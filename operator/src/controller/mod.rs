@@ -18,7 +18,7 @@
 mod apply;
 mod backoff;
 mod blocked;
-pub mod build;
+pub mod children;
 pub(crate) mod conditions;
 pub(crate) mod context;
 mod credential;
@@ -54,7 +54,7 @@ use ssefleet_crds::SseStream;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    apply::apply, build::build, context::Context, memory::Memory, paused::is_paused, prune::prune, resolve::resolve,
+    apply::apply, children::build, context::Context, memory::Memory, paused::is_paused, prune::prune, resolve::resolve,
     status::update_status,
 };
 pub use self::{

@@ -14,7 +14,7 @@ use ssefleet_crds::{SseStream, names};
 use super::{
     Context,
     apply::controller,
-    build::{Applied, Children, OptionalChild},
+    children::{Applied, Children, OptionalChild},
     credential::Purpose,
     validate::Wanted,
 };

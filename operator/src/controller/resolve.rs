@@ -17,7 +17,7 @@ use super::{
     Context,
     apply::is_leftover,
     blocked::{Blocked, refusal},
-    build,
+    children,
     credential::{self, Credential, Purpose, value},
     words::Words,
 };
@@ -115,7 +115,7 @@ pub(super) async fn resolve(stream: &SseStream, cx: &Context) -> Result<Observed
     let kinds = cx.stores.optional.present().await;
     let gateway = gateway(stream, &kinds, cx).await;
     let scale = cx.scalers.of(stream);
-    Ok(Observed { manifest: build::present(stream, &cx.stores), kinds, gateway, scale, ..observed })
+    Ok(Observed { manifest: children::present(stream, &cx.stores), kinds, gateway, scale, ..observed })
 }
 
 /// What was read of Secrets so far.

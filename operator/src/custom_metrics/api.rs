@@ -11,7 +11,7 @@ use kube::{Api as Objects, Client, api::ListParams};
 use serde_json::{Value, json};
 use ssefleet_crds::names::{self, Component};
 
-use crate::{controller::build::METRIC, nodes};
+use crate::{controller::children::METRIC, nodes};
 
 pub const GROUP: &str = "custom.metrics.k8s.io";
 /// The newest first. They say the same in other words; the HPA controller takes the newest that it knows.

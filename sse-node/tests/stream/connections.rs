@@ -35,16 +35,14 @@ const PLAINLY: &[(&str, &str)] = &[("accept", "text/event-stream"), ("user-agent
 #[tokio::test]
 async fn a_full_node_says_no_as_the_client_can_bear_it() {
     let refused = "ssefleet_node_connections_refused_total{reason=\"full\"}";
-    for (with, asked, status) in
-        [
-            ("Auto", BROWSER, 200),
-            ("Auto", PLAINLY, 200),
-            ("Auto", &BROWSER[..1], 503),
-            ("Auto", &PLAINLY[1..], 503),
-            ("Status", BROWSER, 503),
-            ("Retry", &[][..], 200),
-        ]
-    {
+    for (with, asked, status) in [
+        ("Auto", BROWSER, 200),
+        ("Auto", PLAINLY, 200),
+        ("Auto", &BROWSER[..1], 503),
+        ("Auto", &PLAINLY[1..], 503),
+        ("Status", BROWSER, 503),
+        ("Retry", &[][..], 200),
+    ] {
         let node = node(json!({"connections": {"maxPerPod": 1, "refuseWith": with, "retry": "2s"}})).await;
         let reader = node.subscribe("/events").await;
         let answer = ask(&node, asked).await;

@@ -6,7 +6,7 @@ use ssefleet_crds::autoscaling::AutoscalingMode;
 use crate::{
     controller::{
         Wanted,
-        build::{Applied, Children},
+        children::{Applied, Children},
         conditions::Verdict,
         resolve::Observed,
     },

@@ -11,7 +11,7 @@ use ssefleet_crds::{
 use crate::{
     controller::{
         Wanted,
-        build::{
+        children::{
             Applied, Children,
             exposure::{EdgeChildren, Keeps},
         },

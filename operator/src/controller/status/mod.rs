@@ -32,7 +32,7 @@ use self::{
 };
 use super::{
     blocked::Blocked,
-    build::{Applied, Children},
+    children::{Applied, Children},
     conditions::{
         AUTOSCALING, BROKER_READY, Conditions, DEGRADED, EXPOSED, PAUSED, PROGRESSING, READY, Verdict, get, holds,
         holds_for,

@@ -11,7 +11,7 @@ use super::ways::ways;
 use crate::{
     controller::{
         Context, Wanted,
-        build::{Applied, Children},
+        children::{Applied, Children},
         conditions::{Conditions, STREAM_VERIFIED, get},
     },
     probe::{Finding, Plan},

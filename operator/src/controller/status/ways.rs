@@ -10,7 +10,7 @@ use super::exposure::{Endpoint, given, port};
 use crate::{
     controller::{
         Wanted,
-        build::{Applied, Children, exposure::EdgeChildren},
+        children::{Applied, Children, exposure::EdgeChildren},
     },
     probe::{Certificate, Via, Way},
 };

@@ -16,7 +16,7 @@ use ssefleet_crds::{autoscaling::AutoscalingStatus, broker::SecretKey};
 use super::*;
 use crate::{
     autoscale::scalers::Scale,
-    controller::{build::build, fixtures, resolve::Missing},
+    controller::{children::build, fixtures, resolve::Missing},
 };
 
 /// A stream as the server might show it; the cases change it.

@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 use ssefleet_crds::validated::Cors;
 
 use super::*;
-use crate::{controller::build::OptionalChild, optional::Kind};
+use crate::{controller::children::OptionalChild, optional::Kind};
 
 /// A stream with these ways in, whose nodes are well.
 fn exposed_by(exposure: &str) -> World {

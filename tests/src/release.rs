@@ -45,6 +45,8 @@ pub(crate) async fn installed(access: &Access) {
 /// is the one, until its process ends.
 async fn only_run() -> Result<(), String> {
     let path = repository().join("target/e2e.lock");
+    // Not there where cargo's own folder is another.
+    std::fs::create_dir_all(repository().join("target")).map_err(|cause| format!("the folder target: {cause}"))?;
     let lock = File::create(&path).map_err(|cause| format!("{}: {cause}", path.display()))?;
     if lock.try_lock().is_err() {
         eprintln!("waiting for another run of these tests");

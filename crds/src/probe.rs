@@ -13,6 +13,8 @@ pub const FIELD: &str = "x-sse-probe";
 pub const REFUSED: &str = "refused";
 /// In an answer: the node has as many probes as it takes.
 pub const BUSY: &str = "busy";
+/// What stands in for the nodes while none can be reached says so in a comment of its stream, which browsers do not show.
+pub const NO_NODE: &str = "no node can be reached for now; come back";
 /// How far the clock of who made a pass may be from that of who reads it, either way.
 pub const VALID: Duration = Duration::from_mins(2);
 /// Between two comments.

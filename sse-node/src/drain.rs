@@ -52,11 +52,15 @@ impl Drain {
         conversations: &TaskTracker,
         finish: &CancellationToken,
     ) {
-        let deadline = time::Instant::now() + declared.timeout;
+        let begun = time::Instant::now();
+        let deadline = begun + declared.timeout;
+        let mut stay = begun;
         self.begun.store(true, Ordering::Release);
         info!(?why, connections = metrics.connections.get(), "draining");
         if why != Stop::Interrupted {
-            time::sleep(leave_the_proxies(declared.timeout)).await;
+            let heard = leave_the_proxies(declared.timeout);
+            stay = begun + 2 * heard;
+            time::sleep(heard).await;
         }
         finish.cancel();
         conversations.close();
@@ -65,6 +69,9 @@ impl Drain {
                 time::sleep(TICK).await;
             }
             conversations.wait().await;
+            // Whom a proxy sends here that is slower still finds a closed port, and is told so at once. Once the pod's
+            // address is gone, a connection to it would hang.
+            time::sleep_until(stay).await;
         };
         tokio::select! {
             () = empty => info!("all connections are closed"),

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{Method, Request, body::Incoming};
 use parking_lot::RwLock;
-use ssefleet_crds::Stream;
+use ssefleet_crds::{Stream, probe::NO_NODE};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -23,9 +23,6 @@ use crate::{
     jitter::jitter,
     metrics::Metrics,
 };
-
-/// What clients are told; in a comment, which browsers do not show.
-const SENTENCE: &str = "no node can be reached for now; come back";
 
 struct Retry {
     stream: RwLock<Arc<Stream>>,
@@ -44,7 +41,7 @@ impl Handler for Retry {
         {
             return preflight;
         }
-        let answer = respond::come_back(jitter(stream.connections.retry), SENTENCE);
+        let answer = respond::come_back(jitter(stream.connections.retry), NO_NODE);
         cors::with(answer, &cors::fields(cors, origin))
     }
 }

@@ -14,7 +14,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
-use ssefleet_crds::probe::{APART, Comment, FIELD, Script};
+use ssefleet_crds::probe::{APART, Comment, FIELD, NO_NODE, Script};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -96,6 +96,8 @@ pub enum Ending {
     Complete,
     /// The node was about to stop.
     Stopped,
+    /// It was no node's, but of what stands in for them.
+    Absent,
     /// Before its end had come.
     Cut,
     /// It did not, long after it should have.
@@ -203,6 +205,13 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 impl Answer {
     fn hear(&mut self, line: &[u8]) {
         if line.is_empty() || self.ending != Ending::Cut {
+            return;
+        }
+        if line.starts_with(b"retry:") {
+            return; // by which what stands in for the nodes begins
+        }
+        if line.strip_prefix(b": ") == Some(NO_NODE.as_bytes()) {
+            self.ending = Ending::Absent;
             return;
         }
         match str::from_utf8(line).unwrap_or_default().parse() {

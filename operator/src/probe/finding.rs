@@ -36,6 +36,8 @@ pub enum Outcome {
     WrongAnswer,
     /// A connection came about, and nothing more.
     NoAnswer,
+    /// What answered is there for when no node can be reached.
+    NoNode,
     TlsFailed,
     /// There was no connection: that may be the operator's network alone.
     NotReached,
@@ -44,13 +46,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Streaming,
         Self::Buffered,
         Self::CutShort,
         Self::Compressed,
         Self::WrongAnswer,
         Self::NoAnswer,
+        Self::NoNode,
         Self::TlsFailed,
         Self::NotReached,
         Self::NotProbed,
@@ -65,6 +68,7 @@ impl Outcome {
             Self::Compressed => "Compressed",
             Self::WrongAnswer => "WrongAnswer",
             Self::NoAnswer => "NoAnswer",
+            Self::NoNode => "NoNode",
             Self::TlsFailed => "TlsFailed",
             Self::NotReached => "NotReached",
             Self::NotProbed => "NotProbed",

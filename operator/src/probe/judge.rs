@@ -52,6 +52,12 @@ pub fn judge(script: Script, answer: &Answer) -> Result<Measured, Fault> {
     match answer.ending {
         Ending::Complete => {}
         Ending::Stopped => return Err(Fault::new(Outcome::NotProbed, "the node that answered was about to stop")),
+        Ending::Absent => {
+            return Err(Fault::new(
+                Outcome::NoNode,
+                "the stream that stands in for the nodes answers, as none can be reached",
+            ));
+        }
         Ending::Cut | Ending::Never => return Err(cut(script, answer)),
     }
     // Whoever rewrites the stream may have lost some.
@@ -245,5 +251,6 @@ mod tests {
             assert!(told.starts_with("NotProbed"), "{told}");
         }
         assert!(with(&|a| a.ending = Ending::Stopped).starts_with("NotProbed"));
+        assert!(with(&|a| (a.ending, a.comments) = (Ending::Absent, Vec::new())).starts_with("NoNode"));
     }
 }

@@ -95,6 +95,9 @@ pub fn remedy(outcome: Outcome, way: &Way) -> String {
             "See that nothing else serves {}, and that nothing in front asks for a login; where that is meant so, set exposure.probe.enabled to false",
             way.authority()
         ),
+        Outcome::NoNode => {
+            "That passes within seconds after the first pod is ready; if it does not, see whether what serves that address reaches the pods: NetworkPolicies, and its log".into()
+        }
         Outcome::NoAnswer => "See the log of what serves that address".into(),
         Outcome::TlsFailed => match way.tls.as_ref().and_then(|tls| tls.secret.as_ref()) {
             Some(secret) => format!(

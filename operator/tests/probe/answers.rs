@@ -40,6 +40,11 @@ async fn what_is_no_stream_is_told_as_what_it_is() {
             "WrongAnswer",
             "not one of this stream's nodes",
         ),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nretry: 3000\n: no node can be reached for now; come back\n\n",
+            "NoNode",
+            "stands in for the nodes",
+        ),
         (b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n", "CutShort", "was cut after 0.0 s"),
         (b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\xff\x00\xfe\n", "WrongAnswer", "not one of"),
     ] {

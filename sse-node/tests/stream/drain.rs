@@ -8,6 +8,8 @@ use sse_node::{
     broker::{Retention, memory::Memory},
 };
 
+use tokio::net::TcpStream;
+
 use crate::support::{Node, stream};
 
 async fn node(drain: serde_json::Value) -> Node {
@@ -32,6 +34,19 @@ async fn a_node_that_is_to_stop_is_not_ready_and_still_serves_until_proxies_know
         assert!(reader.raw.ends_with(": this node is about to stop; reconnect to another\n\n"), "{}", reader.raw);
     }
     node.stopped().await;
+}
+
+#[tokio::test]
+async fn a_node_that_nobody_is_connected_to_stays_a_while_with_its_port_closed() {
+    let mut node = node(json!({"timeout": "10s"})).await;
+    let begun = Instant::now();
+    node.stop(Stop::Terminated);
+    while TcpStream::connect(node.public).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(node.get(node.admin, "/healthz").await.0, 200, "it is gone already");
+    node.stopped().await;
+    assert!((1.9..6.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

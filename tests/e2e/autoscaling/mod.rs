@@ -1,6 +1,7 @@
 //! Autoscaling: as many nodes as the connections take, connections that move to nodes that were added, and nodes that
 //! go, the emptiest first. Each mode, and `kubectl scale` in each.
 
+mod by_cpu;
 mod by_hand;
 mod crowd;
 mod hpa;

@@ -69,8 +69,9 @@ pub struct Subscription {
     pub headers: Vec<(String, String)>,
 }
 
-/// How long an event may take before a test fails; many times what a noisy machine takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an event may take before a test fails; many times what a noisy machine takes, and longer than Traefik tries to
+/// reach a pod that is gone (`forwardingTimeouts.dialTimeout`, 30 s).
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Reader {
     /// Subscribes; returns when the first stream has begun. Until then it tries often: a new Ingress takes a moment.

@@ -4,12 +4,9 @@
 //! (<https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/formatter/cel/v3/cel.proto>).
 
 use serde_json::{Value, json};
-use ssefleet_crds::{Stream, validated::Cors};
+use ssefleet_crds::{Stream, probe::NO_NODE, validated::Cors};
 
-use super::{
-    policies,
-    retry::{SENTENCE, STATUSES},
-};
+use super::{policies, retry::STATUSES};
 use crate::controller::Wanted;
 
 /// By default Envoy has 1,024 requests at a time to one service, and a stream is one for as long as it lasts. How many
@@ -57,7 +54,7 @@ fn body(stream: &Stream) -> String {
     let retry = stream.connections.retry.as_millis();
     let least = retry / 2;
     format!(
-        "retry: %CEL({least} + (request.time.getMilliseconds() + int(connection.id) * 617) % 1000 * {retry} / 1000)%\n: {SENTENCE}\n\n"
+        "retry: %CEL({least} + (request.time.getMilliseconds() + int(connection.id) * 617) % 1000 * {retry} / 1000)%\n: {NO_NODE}\n\n"
     )
 }
 

@@ -21,8 +21,6 @@ use crate::controller::Wanted;
 
 /// The answers of a proxy that has no node to ask.
 pub const STATUSES: [u16; 3] = [502, 503, 504];
-/// What clients are told then.
-pub const SENTENCE: &str = "no node can be reached for now; come back";
 
 const PORT: i32 = 8080;
 const FILES: &str = "/etc/ssefleet";

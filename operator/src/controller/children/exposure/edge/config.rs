@@ -12,6 +12,7 @@ use ssefleet_crds::{
     Stream,
     exposure::Edge,
     names::{self, Component},
+    probe::NO_NODE,
 };
 
 use super::super::super::metadata;
@@ -44,6 +45,7 @@ fn conf(stream: &Stream, edge: &Edge) -> String {
         .replace("{tls}", tls)
         .replace("{path}", &format!("{exact}{}", stream.path))
         .replace("{cors}", cors)
+        .replace("{no node}", NO_NODE)
 }
 
 /// Ten times around `connections.retry`, ±50 %, of which chance takes one for each request.
@@ -143,7 +145,7 @@ http {
     location @retry {
       default_type text/event-stream;
       add_header Cache-Control no-store always;{cors}
-      return 200 "retry: $retry\n: no node can be reached for now; come back\n\n";
+      return 200 "retry: $retry\n: {no node}\n\n";
     }
     location / {
       return 404;

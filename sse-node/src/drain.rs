@@ -58,9 +58,8 @@ impl Drain {
         self.begun.store(true, Ordering::Release);
         info!(?why, connections = metrics.connections.get(), "draining");
         if why != Stop::Interrupted {
-            let heard = leave_the_proxies(declared.timeout);
-            stay = begun + 2 * heard;
-            time::sleep(heard).await;
+            stay = begun + STAY.min(declared.timeout / 2);
+            time::sleep(leave_the_proxies(declared.timeout)).await;
         }
         finish.cancel();
         conversations.close();
@@ -84,6 +83,8 @@ impl Drain {
 }
 
 const TICK: Duration = Duration::from_millis(20);
+/// How long a node stays at least, or half of its drain time.
+const STAY: Duration = Duration::from_secs(10);
 
 /// How long proxies get to hear that a pod has left the endpoints. Nothing tells when they have; in practice
 /// it takes about a second.

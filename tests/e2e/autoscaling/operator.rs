@@ -77,7 +77,8 @@ async fn three_hundred_connections_bring_three_nodes_and_the_load_gone_takes_the
     assert_eq!(after, before, "one of the node that stayed was disconnected");
     let again: usize = moving.iter().map(|reader| reader.connections() - 1).sum();
     let met = |spread: &BTreeMap<String, u64>| spread.values().sum::<u64>() == 70;
-    spread_until(&stream, std::slice::from_ref(&full), REACTION, met).await;
+    // One may have been sent to the pod that went, by a Traefik that hears late and tries that for 30 s.
+    spread_until(&stream, std::slice::from_ref(&full), deadline, met).await;
     record(
         "autoscaling: disconnected by scaling from 3 to 1",
         &format!(
